@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every Swift target of Rhumb is compiled with: the compiler is the first reviewer.
+let reviewed: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableExperimentalFeature("Lifetimes"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+
+let package = Package(
+    name: "rhumb",
+    products: [.executable(name: "rhumb", targets: ["rhumb"])],
+    dependencies: [
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CMaxMindDB", pkgConfig: "libmaxminddb"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl"),
+        .target(name: "CLinux"),
+        .target(name: "DNSWire", swiftSettings: reviewed),
+        .target(
+            name: "Settings", dependencies: [.product(name: "Yams", package: "Yams")],
+            swiftSettings: reviewed),
+        .target(name: "Cryptography", dependencies: ["COpenSSL"], swiftSettings: reviewed),
+        .target(name: "Zones", dependencies: ["DNSWire", "Settings"], swiftSettings: reviewed),
+        .target(
+            name: "Geo", dependencies: ["DNSWire", "Settings", "CMaxMindDB"],
+            swiftSettings: reviewed),
+        .target(
+            name: "Steering", dependencies: ["DNSWire", "Settings", "Geo"], swiftSettings: reviewed),
+        .target(
+            name: "Health",
+            dependencies: ["DNSWire", "Settings", "Steering", "Cryptography"] + nio,
+            swiftSettings: reviewed),
+        .target(
+            name: "Authority", dependencies: ["DNSWire", "Zones", "Steering", "Settings"],
+            swiftSettings: reviewed),
+        .target(
+            name: "Transport", dependencies: ["DNSWire", "Authority", "CLinux"] + nio,
+            swiftSettings: reviewed),
+        .executableTarget(
+            name: "rhumb",
+            dependencies: [
+                "DNSWire", "Settings", "Zones", "Geo", "Steering", "Health", "Authority",
+                "Transport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ] + nio,
+            swiftSettings: reviewed),
+        .testTarget(name: "DNSWireTests", dependencies: ["DNSWire"], swiftSettings: reviewed),
+        .testTarget(
+            name: "SettingsTests", dependencies: ["Settings"], swiftSettings: reviewed),
+        .testTarget(
+            name: "ZonesTests", dependencies: ["DNSWire", "Settings", "Zones"],
+            swiftSettings: reviewed),
+        .testTarget(
+            name: "GeoTests", dependencies: ["DNSWire", "Settings", "Geo", "CMaxMindDB"],
+            swiftSettings: reviewed),
+        .testTarget(
+            name: "SteeringTests", dependencies: ["DNSWire", "Settings", "Geo", "Steering"],
+            swiftSettings: reviewed),
+        .testTarget(
+            name: "HealthTests",
+            dependencies: ["DNSWire", "Settings", "Steering", "Health", "Cryptography"] + nio,
+            swiftSettings: reviewed),
+        .testTarget(
+            name: "AuthorityTests",
+            dependencies: ["DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority"],
+            swiftSettings: reviewed),
+        .testTarget(
+            name: "TransportTests",
+            dependencies: ["DNSWire", "Authority", "Transport", "CLinux"] + nio,
+            swiftSettings: reviewed),
+    ]
+)
