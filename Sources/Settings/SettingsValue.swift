@@ -1,0 +1,313 @@
+// YAML as users' files need it: every value knows its place, scalars stay text until somebody asks
+// for a number or a duration (NO is Norway, not false), and unknown keys are errors.
+
+internal import Yams
+
+/// One value of a YAML file, with its place.
+public struct SettingsValue: Sendable {
+    public enum Content: Sendable {
+        case null
+        /// The text of a scalar, whatever YAML would make of it.
+        case scalar(String)
+        case list([SettingsValue])
+        /// Keys in file order; a key occurs once.
+        case mapping([(key: SettingsValue, value: SettingsValue)])
+    }
+
+    public let content: Content
+    public let position: SourcePosition
+    /// Where the value is in words, as `pools.frankfurt.location`.
+    public let path: String
+
+    /// The text of a scalar; nil for all else.
+    public var text: String? {
+        if case .scalar(let text) = content { text } else { nil }
+    }
+
+    public var isNull: Bool {
+        if case .null = content { true } else { false }
+    }
+
+    private var kindInWords: String {
+        switch content {
+        case .null: "nothing"
+        case .scalar(let text): "\"\(text)\""
+        case .list: "a list"
+        case .mapping: "a mapping"
+        }
+    }
+
+    /// Reports "PATH: wanted WHAT, found …" at this value's place.
+    public func expected(_ what: String, _ diagnostics: inout Diagnostics) {
+        let subject = path.isEmpty ? "" : "\(path): "
+        diagnostics.error(at: position, "\(subject)expected \(what), found \(kindInWords)")
+    }
+}
+
+// MARK: - Reading a file
+
+/// Limits that keep a hostile or mistaken file from costing more than its size.
+private enum Limit {
+    /// Deep enough for any settings, shallow enough for the stack.
+    static let depth = 40
+    /// Values after aliases are expanded: some hundred thousand origins fit.
+    static let values = 4_000_000
+}
+
+/// Returns the root of a YAML file's only document, or nil after reporting why there is none.
+///
+/// An empty file has a null root.
+public func parseSettings(
+    _ text: String, file: String, diagnostics: inout Diagnostics
+) -> SettingsValue? {
+    do {
+        guard let root = try Yams.compose(yaml: text) else {
+            return SettingsValue(
+                content: .null, position: SourcePosition(file: file, line: 1, column: 1), path: "")
+        }
+        var converter = Converter(file: file, remaining: Limit.values)
+        let value = converter.convert(root, path: "", depth: 0, &diagnostics)
+        return converter.failed ? nil : value
+    } catch let error as YamlError {
+        report(error, file: file, &diagnostics)
+    } catch {
+        diagnostics.error(at: SourcePosition(file: file), "not readable as YAML: \(error)")
+    }
+    return nil
+}
+
+private func report(_ error: YamlError, file: String, _ diagnostics: inout Diagnostics) {
+    switch error {
+    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+        .composer(_, let problem, let mark, _):
+        diagnostics.error(
+            at: SourcePosition(file: file, line: mark.line, column: mark.column),
+            "not YAML: \(problem)")
+    case .duplicatedKeysInMapping(let duplicates, let context):
+        diagnostics.error(
+            at: SourcePosition(file: file, line: context.mark.line, column: context.mark.column),
+            "the key \(duplicates.joined(separator: ", ")) occurs twice in one mapping")
+    default:
+        diagnostics.error(at: SourcePosition(file: file), "not YAML: \(error)")
+    }
+}
+
+private struct Converter {
+    let file: String
+    var remaining: Int
+    var failed = false
+
+    mutating func convert(
+        _ node: Yams.Node, path: String, depth: Int, _ diagnostics: inout Diagnostics
+    ) -> SettingsValue {
+        let position = SourcePosition(
+            file: file, line: node.mark?.line ?? 0, column: node.mark?.column ?? 0)
+        let value = { SettingsValue(content: $0, position: position, path: path) }
+        remaining -= 1
+        guard remaining > 0, depth < Limit.depth else {
+            if !failed {
+                diagnostics.error(
+                    at: position, "nested or repeated too much; is an alias inside itself?")
+            }
+            failed = true
+            return value(.null)
+        }
+        switch node {
+        case .scalar(let scalar):
+            let isPlain = scalar.style == .plain || scalar.style == .any
+            let isNull = isPlain && ["", "~", "null"].contains(scalar.string)
+            return value(isNull ? .null : .scalar(scalar.string))
+        case .sequence(let sequence):
+            return value(
+                .list(
+                    sequence.enumerated().map { index, element in
+                        convert(element, path: "\(path)[\(index)]", depth: depth + 1, &diagnostics)
+                    }))
+        case .mapping(let mapping):
+            return value(
+                .mapping(
+                    mapping.map { key, element in
+                        let name = key.string ?? "?"
+                        let below = path.isEmpty ? name : "\(path).\(name)"
+                        return (
+                            convert(key, path: below, depth: depth + 1, &diagnostics),
+                            convert(element, path: below, depth: depth + 1, &diagnostics)
+                        )
+                    }))
+        case .alias:
+            diagnostics.error(at: position, "an alias that points at nothing")
+            failed = true
+            return value(.null)
+        }
+    }
+}
+
+// MARK: - Typed access
+
+/// A mapping whose keys were checked against those that are known.
+public struct SettingsMapping: Sendable {
+    public let position: SourcePosition
+    public let path: String
+    private let entries: [String: SettingsValue]
+
+    fileprivate init(position: SourcePosition, path: String, entries: [String: SettingsValue]) {
+        self.position = position
+        self.path = path
+        self.entries = entries
+    }
+
+    /// The value of a key; nil if it is absent or null.
+    public subscript(key: String) -> SettingsValue? {
+        guard let value = entries[key], !value.isNull else { return nil }
+        return value
+    }
+
+    /// The value of a key that has to be there; reports its absence.
+    public func required(_ key: String, _ diagnostics: inout Diagnostics) -> SettingsValue? {
+        if let value = self[key] { return value }
+        let subject = path.isEmpty ? "" : "\(path): "
+        diagnostics.error(at: position, "\(subject)the key \"\(key)\" is missing")
+        return nil
+    }
+}
+
+extension SettingsValue {
+    /// The value as a mapping with keys among `known`; others are errors, each with a suggestion.
+    public func mapping(
+        _ known: [String], _ diagnostics: inout Diagnostics
+    ) -> SettingsMapping? {
+        guard let entries = namedEntries(&diagnostics) else { return nil }
+        for (name, key, _) in entries where !known.contains(name) {
+            let hint =
+                closestMatch(to: name, among: known).map { "; did you mean \"\($0)\"?" }
+                ?? "; known here: \(known.joined(separator: ", "))"
+            let subject = path.isEmpty ? "" : "\(path): "
+            diagnostics.error(at: key, "\(subject)unknown key \"\(name)\"\(hint)")
+        }
+        return SettingsMapping(
+            position: position, path: path,
+            entries: Dictionary(entries.map { ($0.name, $0.value) }) { first, _ in first })
+    }
+
+    /// The entries of a mapping whose keys the user chose, in file order.
+    public func namedEntries(
+        _ diagnostics: inout Diagnostics
+    ) -> [(name: String, key: SourcePosition, value: SettingsValue)]? {
+        switch content {
+        case .null: return []
+        case .mapping(let entries):
+            return entries.compactMap { key, value in
+                guard let name = key.text else {
+                    key.expected("a name as key", &diagnostics)
+                    return nil
+                }
+                return (name, key.position, value)
+            }
+        default:
+            expected("a mapping (key: value)", &diagnostics)
+            return nil
+        }
+    }
+
+    /// The elements of a list; a lone scalar or mapping counts as a list of one.
+    public func elements(_ diagnostics: inout Diagnostics) -> [SettingsValue] {
+        switch content {
+        case .null: []
+        case .list(let elements): elements
+        case .scalar, .mapping: [self]
+        }
+    }
+
+    public func string(_ diagnostics: inout Diagnostics) -> String? {
+        if let text { return text }
+        expected("a text", &diagnostics)
+        return nil
+    }
+
+    public func integer(in range: ClosedRange<Int>, _ diagnostics: inout Diagnostics) -> Int? {
+        if let text, let value = Int(text), range.contains(value) { return value }
+        expected("a whole number from \(range.lowerBound) to \(range.upperBound)", &diagnostics)
+        return nil
+    }
+
+    public func number(in range: ClosedRange<Double>, _ diagnostics: inout Diagnostics) -> Double? {
+        if let text, let value = Double(text), range.contains(value) { return value }
+        expected("a number from \(range.lowerBound) to \(range.upperBound)", &diagnostics)
+        return nil
+    }
+
+    public func boolean(_ diagnostics: inout Diagnostics) -> Bool? {
+        switch text {
+        case "true", "yes", "on": return true
+        case "false", "no", "off": return false
+        default:
+            expected("true or false", &diagnostics)
+            return nil
+        }
+    }
+
+    /// A length of time with its unit: `500ms`, `10s`, `5m`, `2h`, `1d`, or several as `1m30s`.
+    public func duration(
+        in range: ClosedRange<Duration>, _ diagnostics: inout Diagnostics
+    ) -> Duration? {
+        guard let text, let value = parseDuration(text) else {
+            expected("a duration with its unit, as 500ms, 10s, 5m or 1m30s", &diagnostics)
+            return nil
+        }
+        guard range.contains(value) else {
+            expected(
+                "a duration from \(durationText(range.lowerBound)) to \(durationText(range.upperBound))",
+                &diagnostics)
+            return nil
+        }
+        return value
+    }
+
+    /// One of an enum's words; others are errors with a suggestion.
+    public func choice<Choice: RawRepresentable & CaseIterable>(
+        _ type: Choice.Type, _ diagnostics: inout Diagnostics
+    ) -> Choice? where Choice.RawValue == String {
+        if let text, let value = Choice(rawValue: text) { return value }
+        let words = Choice.allCases.map(\.rawValue)
+        let hint = text.flatMap { closestMatch(to: $0, among: words) }
+        expected(
+            "one of \(words.joined(separator: ", "))" + (hint.map { " (did you mean \($0)?)" } ?? ""),
+            &diagnostics)
+        return nil
+    }
+}
+
+// MARK: - Durations
+
+/// Returns the duration that a text such as `1m30s` states; nil without a unit, or out of range.
+public func parseDuration(_ text: String) -> Duration? {
+    let milliseconds = ["ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000]
+    var rest = text[...]
+    var total = 0
+    guard !rest.isEmpty else { return nil }
+    while !rest.isEmpty {
+        let digits = rest.prefix { $0.isASCII && $0.isNumber }
+        rest = rest.dropFirst(digits.count)
+        let unit = rest.prefix { $0.isLetter }
+        rest = rest.dropFirst(unit.count)
+        guard digits.count <= 9, let count = Int(digits), let scale = milliseconds[String(unit)]
+        else { return nil }
+        total += count * scale
+    }
+    return .milliseconds(total)
+}
+
+/// Returns a duration as `parseDuration` reads it, with the largest units first: `1m30s`.
+public func durationText(_ duration: Duration) -> String {
+    var rest = duration.components.seconds * 1_000
+        + duration.components.attoseconds / 1_000_000_000_000_000
+    guard rest > 0 else { return "0s" }
+    var text = ""
+    for (unit, scale) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)]
+        as [(String, Int64)]
+    where rest >= scale {
+        text += "\(rest / scale)\(unit)"
+        rest %= scale
+    }
+    return text
+}

@@ -1,0 +1,1 @@
+@main struct Rhumb { static func main() {} }
