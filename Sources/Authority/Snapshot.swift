@@ -1,0 +1,40 @@
+// What a query sees, and how a new one reaches the workers: one writer, many readers.
+
+internal import Synchronization
+
+/// Content and health at one moment; immutable.
+public final class Snapshot: Sendable {
+    public init() {}
+}
+
+/// Hands snapshots from the control plane to the workers.
+///
+/// A worker keeps a strong reference to the snapshot it uses and compares `generation` once a
+/// batch: one atomic load, no lock and no reference counting until something changed.
+public final class SnapshotPublisher: Sendable {
+    private let number = Atomic<UInt64>(0)
+    private let latest: Mutex<Snapshot>
+
+    public init(_ first: Snapshot) {
+        latest = Mutex(first)
+    }
+
+    /// Moves whenever `current` does; a plain load.
+    public var generation: UInt64 { number.load(ordering: .acquiring) }
+
+    /// The newest snapshot with its generation.
+    public var current: (snapshot: Snapshot, generation: UInt64) {
+        latest.withLock { ($0, number.load(ordering: .relaxed)) }
+    }
+
+    public func publish(_ snapshot: Snapshot) {
+        // The old one leaves the lock alive: freeing it must not hold up a worker.
+        let old = latest.withLock { current in
+            let old = current
+            current = snapshot
+            number.add(1, ordering: .releasing)
+            return old
+        }
+        withExtendedLifetime(old) {}
+    }
+}
