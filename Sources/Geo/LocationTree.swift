@@ -1,7 +1,5 @@
 // The compiled location tree: an address in, the index of its outcome and the scope out.
 
-public import DNSWire
-
 /// What the tree says of an address.
 public struct LocationMatch: Sendable, BitwiseCopyable {
     /// The index that the compiler's `outcome` closure returned for this network.
