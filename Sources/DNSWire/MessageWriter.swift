@@ -1,0 +1,431 @@
+// The answer, written in place: sections in order, names compressed, whole RRsets or nothing.
+//
+// An RRset comes as a block that was made ready at load: each record begins with a pointer to the
+// question's name, which is the owner in almost every answer, so most RRsets are one copy.
+
+/// The sections of a message that records go into.
+public enum Section: Sendable {
+    case answer, authority, additional
+}
+
+/// Writes one response into a given space.
+public struct MessageWriter: ~Copyable, ~Escapable {
+    /// Names of a message that later ones may point at. The question has at most 127 labels, but names
+    /// worth a pointer are few; past this many, names are written out.
+    static let compressionLimit = 32
+    /// The pointer to a question's name, which always begins at octet 12.
+    public static let questionPointer: UInt16 = 0xC00C
+
+    private var message: MutableRawSpan
+    /// Octets written so far.
+    private var length = 0
+    /// Octets that records may fill; what is above is kept for OPT.
+    private var limit: Int
+    private var answerCount: UInt16 = 0
+    private var authorityCount: UInt16 = 0
+    private var additionalCount: UInt16 = 0
+    /// Where known suffixes stand, and their uncompressed lengths, which tell most of them apart.
+    private var suffixOffsets = InlineArray<32, UInt16>(repeating: 0)
+    private var suffixLengths = InlineArray<32, UInt8>(repeating: 0)
+    private var suffixCount = 0
+
+    /// Begins a response: the header's place and the question's octets as they came, 0x20 case and all.
+    ///
+    /// - Parameters:
+    ///   - questionEnd: the octet after the question in `packet`; 12 copies none.
+    ///   - limit: how long the message may become, at most `message.count`.
+    ///   - reserved: octets of it to keep for the OPT record.
+    /// - Precondition: the limit leaves room for header, question and reserve.
+    @_lifetime(copy message)
+    public init(
+        _ message: consuming MutableRawSpan, replyingTo packet: Span<UInt8>, questionEnd: Int,
+        limit: Int, reserving reserved: Int
+    ) {
+        precondition(
+            limit <= message.byteCount && questionEnd + reserved <= limit
+                && questionEnd <= packet.count, "room for header, question and OPT")
+        self.message = message
+        self.limit = limit - reserved
+        put(packet, from: 0, count: questionEnd)
+    }
+
+    /// Makes the question's name and its suffixes known to compression.
+    ///
+    /// Apart from `init` because the commonest answers compress nothing but the owner.
+    @_lifetime(self: copy self)
+    public mutating func registerQuestion(_ name: borrowing NameBuffer) {
+        for labels in stride(from: name.labelCount, to: 0, by: -1) {
+            let start = name.start(ofSuffixWithLabels: labels)
+            register(offset: 12 + start, length: name.length - start)
+        }
+    }
+
+    // MARK: Records
+
+    /// Appends an RRset from its ready block; false, with nothing written, if it doesn't fit.
+    ///
+    /// - Parameters:
+    ///   - octets: holds the block at `start`, `count` octets of `records` records, each
+    ///     `C00C type class ttl rdlength rdata`.
+    ///   - owner: the pointer to the owner's name in this message.
+    @_lifetime(self: copy self)
+    public mutating func appendBlock(
+        _ octets: Span<UInt8>, from start: Int, count: Int, records: UInt16,
+        layout: NameLayout, owner: UInt16, section: Section
+    ) -> Bool {
+        let mark = length
+        if layout == .none {
+            guard length + count <= limit else { return false }
+            put(octets, from: start, count: count)
+            if owner != Self.questionPointer { patchOwners(from: mark, to: length, owner) }
+        } else {
+            guard appendRecords(octets, from: start, to: start + count, layout, owner) else {
+                rollBack(to: mark)
+                return false
+            }
+        }
+        tally(records, in: section)
+        return true
+    }
+
+    /// Appends one address record; false, with nothing written, if it doesn't fit.
+    @_lifetime(self: copy self)
+    public mutating func appendAddress(
+        _ address: IPAddress, ttl: UInt32, owner: UInt16, section: Section
+    ) -> Bool {
+        let isIPv4 = address.family == .ipv4
+        guard length + (isIPv4 ? 16 : 28) <= limit else { return false }
+        putUInt16(owner)
+        putUInt16(isIPv4 ? RecordType.a.code : RecordType.aaaa.code)
+        putUInt16(1)
+        putUInt32(ttl)
+        putUInt16(isIPv4 ? 4 : 16)
+        if isIPv4 {
+            putUInt32(address.ipv4Bits)
+        } else {
+            putUInt64(address.high)
+            putUInt64(address.low)
+        }
+        tally(1, in: section)
+        return true
+    }
+
+    /// Appends one record with the given data, verbatim; false, with nothing written, if it doesn't fit.
+    @_lifetime(self: copy self)
+    public mutating func appendRecord(
+        type: RecordType, recordClass: UInt16, ttl: UInt32, data: Span<UInt8>, owner: UInt16,
+        section: Section
+    ) -> Bool {
+        guard length + 12 + data.count <= limit else { return false }
+        putUInt16(owner)
+        putUInt16(type.code)
+        putUInt16(recordClass)
+        putUInt32(ttl)
+        putUInt16(UInt16(truncatingIfNeeded: data.count))
+        put(data, from: 0, count: data.count)
+        tally(1, in: section)
+        return true
+    }
+
+    /// Appends one record whose data is a domain name, compressed, with an owner by name: the CNAME that
+    /// a DNAME makes (RFC 6672, section 3.1). Returns the pointer to the written target, or nil.
+    @_lifetime(self: copy self)
+    public mutating func appendAlias(
+        ttl: UInt32, target: borrowing NameBuffer, owner: UInt16, section: Section
+    ) -> UInt16? {
+        let mark = length
+        guard length + 12 <= limit else { return nil }
+        putUInt16(owner)
+        putUInt16(RecordType.cname.code)
+        putUInt16(1)
+        putUInt32(ttl)
+        putUInt16(0)
+        let dataStart = length
+        guard let pointer = putName(target.span, from: 0, to: target.length) else {
+            rollBack(to: mark)
+            return nil
+        }
+        patchUInt16(UInt16(truncatingIfNeeded: length - dataStart), at: dataStart - 2)
+        tally(1, in: section)
+        return pointer
+    }
+
+    /// The pointer to the name at octet `start` of `octets`, if the message holds it whole; nil if not.
+    public func pointer(to octets: Span<UInt8>, from start: Int, to end: Int) -> UInt16? {
+        for index in 0..<suffixCount where Int(suffixLengths[index]) == end - start {
+            if holds(octets, from: start, atMessage: Int(suffixOffsets[index])) {
+                return 0xC000 | suffixOffsets[index]
+            }
+        }
+        return nil
+    }
+
+    // MARK: EDNS and the end
+
+    /// Appends the OPT record into the reserved space (RFC 6891, section 6.1.2).
+    ///
+    /// - Parameters:
+    ///   - reserved: what `init` kept back, so that it can be used now.
+    ///   - extendedCode: the response code's upper eight bits.
+    ///   - flags: DO or zero.
+    /// Options follow by `beginOption`, and `finishOptions` closes the record.
+    @_lifetime(self: copy self)
+    public mutating func beginOPT(
+        reserved: Int, payloadSize: UInt16, extendedCode: UInt8, dnssecOK: Bool
+    ) -> Int {
+        limit += reserved
+        putUInt8(0)
+        putUInt16(RecordType.opt.code)
+        putUInt16(payloadSize)
+        putUInt8(extendedCode)
+        putUInt8(0)
+        putUInt16(dnssecOK ? 0x8000 : 0)
+        putUInt16(0)
+        additionalCount += 1
+        return length
+    }
+
+    /// Appends one option with the given data.
+    @_lifetime(self: copy self)
+    public mutating func appendOption(_ code: UInt16, _ data: Span<UInt8>) {
+        putUInt16(code)
+        putUInt16(UInt16(truncatingIfNeeded: data.count))
+        put(data, from: 0, count: data.count)
+    }
+
+    /// Appends the ECS option of a response: the query's family, length and address, and the scope
+    /// (RFC 7871, section 7.2.1).
+    @_lifetime(self: copy self)
+    public mutating func appendSubnet(_ subnet: ClientSubnet, scope: UInt8) {
+        putUInt16(EDNSOption.clientSubnet)
+        putUInt16(UInt16(truncatingIfNeeded: 4 + subnet.addressOctets))
+        putUInt16(subnet.family)
+        putUInt8(subnet.sourceLength)
+        putUInt8(scope)
+        for index in 0..<subnet.addressOctets {
+            let word = index < 8 ? subnet.address.high : subnet.address.low
+            putUInt8(UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * (index & 7))))
+        }
+    }
+
+    /// Appends an extended DNS error without text (RFC 8914).
+    @_lifetime(self: copy self)
+    public mutating func appendExtendedError(_ code: UInt16) {
+        putUInt16(EDNSOption.extendedError)
+        putUInt16(2)
+        putUInt16(code)
+    }
+
+    /// Closes the OPT record that began its options at `start`.
+    @_lifetime(self: copy self)
+    public mutating func finishOptions(from start: Int) {
+        patchUInt16(UInt16(truncatingIfNeeded: length - start), at: start - 2)
+    }
+
+    /// Writes flags and counts over the header and returns the message's length.
+    @_lifetime(self: copy self)
+    public mutating func finish(flags: UInt16, questions: UInt16) -> Int {
+        patchUInt16(flags, at: 2)
+        patchUInt16(questions, at: 4)
+        patchUInt16(answerCount, at: 6)
+        patchUInt16(authorityCount, at: 8)
+        patchUInt16(additionalCount, at: 10)
+        return length
+    }
+
+    // MARK: Names
+
+    /// Writes a name with its longest known suffix as a pointer and returns the pointer to it.
+    ///
+    /// Case counts for nothing in the comparison (RFC 1035, section 4.1.4; RFC 4343). Nil, with part of
+    /// it written, if it doesn't fit: the caller rolls back. Zero if the name lies past the 14 bits
+    /// that a pointer can say.
+    @_lifetime(self: copy self)
+    mutating func putName(_ octets: Span<UInt8>, from start: Int, to end: Int) -> UInt16? {
+        let nameStart = length
+        var position = start
+        while position < end, octets[position] != 0 {
+            if let known = pointer(to: octets, from: position, to: end) {
+                guard length + 2 <= limit else { return nil }
+                putUInt16(known)
+                return nameStart == length - 2 ? known : nameStart < 0x4000 ? 0xC000 | UInt16(nameStart) : 0
+            }
+            let labelLength = Int(octets[position]) + 1
+            // One more octet for the root that may follow.
+            guard length + labelLength + 1 <= limit, position + labelLength < end else { return nil }
+            register(offset: length, length: end - position)
+            put(octets, from: position, count: labelLength)
+            position += labelLength
+        }
+        guard length + 1 <= limit else { return nil }
+        putUInt8(0)
+        return nameStart < 0x4000 ? 0xC000 | UInt16(nameStart) : 0
+    }
+
+    /// Whether the message has at `offset` the name `octets[start...]`, pointers followed.
+    private func holds(_ octets: Span<UInt8>, from start: Int, atMessage offset: Int) -> Bool {
+        var mine = offset
+        var theirs = start
+        // Every pointer was written here and points backwards, so this ends.
+        while true {
+            let length = octet(at: mine)
+            if length >= 0xC0 {
+                mine = Int(length & 0x3F) << 8 | Int(octet(at: mine + 1))
+                continue
+            }
+            guard length == octets[theirs] else { return false }
+            if length == 0 { return true }
+            for index in 1...Int(length)
+            where asciiLowercased(octet(at: mine + index)) != asciiLowercased(octets[theirs + index]) {
+                return false
+            }
+            mine += Int(length) + 1
+            theirs += Int(length) + 1
+        }
+    }
+
+    @_lifetime(self: copy self)
+    private mutating func register(offset: Int, length: Int) {
+        guard suffixCount < Self.compressionLimit, offset < 0x4000 else { return }
+        suffixOffsets[suffixCount] = UInt16(truncatingIfNeeded: offset)
+        suffixLengths[suffixCount] = UInt8(truncatingIfNeeded: length)
+        suffixCount += 1
+    }
+
+    // MARK: Records one by one
+
+    /// Writes the records of a block whose data holds names that may be compressed.
+    @_lifetime(self: copy self)
+    mutating func appendRecords(
+        _ octets: Span<UInt8>, from start: Int, to end: Int, _ layout: NameLayout, _ owner: UInt16
+    ) -> Bool {
+        var position = start
+        while position < end {
+            guard length + 12 <= limit else { return false }
+            let dataLength = Int(octets.uint16(at: position + 10))
+            putUInt16(owner)
+            put(octets, from: position + 2, count: 10)
+            let dataStart = length
+            position += 12
+            guard appendData(octets, from: position, to: position + dataLength, layout) else {
+                return false
+            }
+            patchUInt16(UInt16(truncatingIfNeeded: length - dataStart), at: dataStart - 2)
+            position += dataLength
+        }
+        return true
+    }
+
+    /// Writes one record's data: fixed octets and names as the layout says.
+    @_lifetime(self: copy self)
+    private mutating func appendData(
+        _ octets: Span<UInt8>, from start: Int, to end: Int, _ layout: NameLayout
+    ) -> Bool {
+        switch layout {
+        case .none:
+            guard length + end - start <= limit else { return false }
+            put(octets, from: start, count: end - start)
+            return true
+        case .name:
+            return putName(octets, from: start, to: end) != nil
+        case .preferenceThenName:
+            guard length + 2 <= limit else { return false }
+            put(octets, from: start, count: 2)
+            return putName(octets, from: start + 2, to: end) != nil
+        case .twoNamesThenFixed:
+            let first = nameEnd(octets, from: start)
+            let second = nameEnd(octets, from: first)
+            guard putName(octets, from: start, to: first) != nil,
+                putName(octets, from: first, to: second) != nil,
+                length + end - second <= limit
+            else { return false }
+            put(octets, from: second, count: end - second)
+            return true
+        }
+    }
+
+    private func nameEnd(_ octets: Span<UInt8>, from start: Int) -> Int {
+        var position = start
+        while octets[position] != 0 { position += Int(octets[position]) + 1 }
+        return position + 1
+    }
+
+    /// Puts another owner into the verbatim records between two octets of the message.
+    @_lifetime(self: copy self)
+    mutating func patchOwners(from start: Int, to end: Int, _ owner: UInt16) {
+        var position = start
+        while position < end {
+            patchUInt16(owner, at: position)
+            position += 12 + Int(octet(at: position + 10)) << 8 + Int(octet(at: position + 11))
+        }
+    }
+
+    @_lifetime(self: copy self)
+    mutating func rollBack(to mark: Int) {
+        length = mark
+        while suffixCount > 0, Int(suffixOffsets[suffixCount - 1]) >= mark { suffixCount -= 1 }
+    }
+
+    @_lifetime(self: copy self)
+    mutating func tally(_ records: UInt16, in section: Section) {
+        switch section {
+        case .answer: answerCount &+= records
+        case .authority: authorityCount &+= records
+        case .additional: additionalCount &+= records
+        }
+    }
+
+    // MARK: Octets
+
+    @_lifetime(self: copy self)
+    mutating func putUInt8(_ value: UInt8) {
+        message.storeBytes(of: value, toByteOffset: length, as: UInt8.self)
+        length += 1
+    }
+
+    @_lifetime(self: copy self)
+    mutating func putUInt16(_ value: UInt16) {
+        message.storeBytes(of: value.bigEndian, toByteOffset: length, as: UInt16.self)
+        length += 2
+    }
+
+    @_lifetime(self: copy self)
+    mutating func putUInt32(_ value: UInt32) {
+        message.storeBytes(of: value.bigEndian, toByteOffset: length, as: UInt32.self)
+        length += 4
+    }
+
+    @_lifetime(self: copy self)
+    mutating func putUInt64(_ value: UInt64) {
+        message.storeBytes(of: value.bigEndian, toByteOffset: length, as: UInt64.self)
+        length += 8
+    }
+
+    @_lifetime(self: copy self)
+    mutating func patchUInt16(_ value: UInt16, at position: Int) {
+        message.storeBytes(of: value.bigEndian, toByteOffset: position, as: UInt16.self)
+    }
+
+    func octet(at position: Int) -> UInt8 {
+        // Safe: bounds-checked, and an octet has no invalid values.
+        unsafe message.bytes.unsafeLoad(fromByteOffset: position, as: UInt8.self)
+    }
+
+    /// Copies octets to the end of the message.
+    @_lifetime(self: copy self)
+    mutating func put(_ source: Span<UInt8>, from start: Int, count: Int) {
+        precondition(
+            start >= 0 && count >= 0 && start + count <= source.count
+                && length + count <= message.byteCount, "a copy stays inside both")
+        let offset = length
+        // Safe: both ranges were checked just above, and a message never overlaps its source.
+        unsafe source.withUnsafeBytes { from in
+            unsafe message.withUnsafeMutableBytes { to in
+                unsafe UnsafeMutableRawBufferPointer(rebasing: to[offset..<offset + count])
+                    .copyMemory(
+                        from: UnsafeRawBufferPointer(rebasing: from[start..<start + count]))
+            }
+        }
+        length += count
+    }
+}

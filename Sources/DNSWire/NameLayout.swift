@@ -1,0 +1,3 @@
+public enum NameLayout: UInt8, Sendable, BitwiseCopyable {
+    case none, name, preferenceThenName, twoNamesThenFixed
+}
