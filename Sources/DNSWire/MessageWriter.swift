@@ -54,6 +54,7 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     /// Apart from `init` because the commonest answers compress nothing but the owner.
     @_lifetime(self: copy self)
     public mutating func registerQuestion(_ name: borrowing NameBuffer) {
+        guard suffixCount == 0 else { return }
         for labels in stride(from: name.labelCount, to: 0, by: -1) {
             let start = name.start(ofSuffixWithLabels: labels)
             register(offset: 12 + start, length: name.length - start)
@@ -70,7 +71,7 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     ///   - owner: the pointer to the owner's name in this message.
     @_lifetime(self: copy self)
     public mutating func appendBlock(
-        _ octets: Span<UInt8>, from start: Int, count: Int, records: UInt16,
+        _ octets: Span<UInt8>, from start: Int, count: Int, records: Int,
         layout: NameLayout, owner: UInt16, section: Section
     ) -> Bool {
         let mark = length
@@ -83,6 +84,30 @@ public struct MessageWriter: ~Copyable, ~Escapable {
                 rollBack(to: mark)
                 return false
             }
+        }
+        tally(records, in: section)
+        return true
+    }
+
+    /// Appends an RRset whose owner is the name `name[nameStart..<nameEnd]`, written out if it has to be.
+    @_lifetime(self: copy self)
+    public mutating func appendBlock(
+        _ octets: Span<UInt8>, from start: Int, count: Int, records: Int, layout: NameLayout,
+        ownerName name: Span<UInt8>, from nameStart: Int, to nameEnd: Int, section: Section
+    ) -> Bool {
+        if let known = pointer(to: name, from: nameStart, to: nameEnd) {
+            return appendBlock(
+                octets, from: start, count: count, records: records, layout: layout, owner: known,
+                section: section)
+        }
+        let mark = length
+        let firstEnd = start + 12 + Int(octets.uint16(at: start + 10))
+        guard let pointer = putName(name, from: nameStart, to: nameEnd), pointer != 0,
+            appendFields(of: octets, from: start, to: firstEnd, layout),
+            appendRecords(octets, from: firstEnd, to: start + count, layout, pointer)
+        else {
+            rollBack(to: mark)
+            return false
         }
         tally(records, in: section)
         return true
@@ -241,18 +266,21 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     /// it written, if it doesn't fit: the caller rolls back. Zero if the name lies past the 14 bits
     /// that a pointer can say.
     @_lifetime(self: copy self)
-    mutating func putName(_ octets: Span<UInt8>, from start: Int, to end: Int) -> UInt16? {
+    private mutating func putName(_ octets: Span<UInt8>, from start: Int, to end: Int) -> UInt16? {
         let nameStart = length
         var position = start
         while position < end, octets[position] != 0 {
             if let known = pointer(to: octets, from: position, to: end) {
                 guard length + 2 <= limit else { return nil }
                 putUInt16(known)
-                return nameStart == length - 2 ? known : nameStart < 0x4000 ? 0xC000 | UInt16(nameStart) : 0
+                return nameStart == length - 2
+                    ? known : nameStart < 0x4000 ? 0xC000 | UInt16(nameStart) : 0
             }
             let labelLength = Int(octets[position]) + 1
             // One more octet for the root that may follow.
-            guard length + labelLength + 1 <= limit, position + labelLength < end else { return nil }
+            guard length + labelLength + 1 <= limit, position + labelLength < end else {
+                return nil
+            }
             register(offset: length, length: end - position)
             put(octets, from: position, count: labelLength)
             position += labelLength
@@ -276,7 +304,9 @@ public struct MessageWriter: ~Copyable, ~Escapable {
             guard length == octets[theirs] else { return false }
             if length == 0 { return true }
             for index in 1...Int(length)
-            where asciiLowercased(octet(at: mine + index)) != asciiLowercased(octets[theirs + index]) {
+            where asciiLowercased(octet(at: mine + index))
+                != asciiLowercased(octets[theirs + index])
+            {
                 return false
             }
             mine += Int(length) + 1
@@ -294,25 +324,32 @@ public struct MessageWriter: ~Copyable, ~Escapable {
 
     // MARK: Records one by one
 
-    /// Writes the records of a block whose data holds names that may be compressed.
+    /// Writes the records of a block one by one, with the names in their data compressed.
     @_lifetime(self: copy self)
-    mutating func appendRecords(
+    private mutating func appendRecords(
         _ octets: Span<UInt8>, from start: Int, to end: Int, _ layout: NameLayout, _ owner: UInt16
     ) -> Bool {
         var position = start
         while position < end {
-            guard length + 12 <= limit else { return false }
-            let dataLength = Int(octets.uint16(at: position + 10))
+            let next = position + 12 + Int(octets.uint16(at: position + 10))
+            guard length + 2 <= limit else { return false }
             putUInt16(owner)
-            put(octets, from: position + 2, count: 10)
-            let dataStart = length
-            position += 12
-            guard appendData(octets, from: position, to: position + dataLength, layout) else {
-                return false
-            }
-            patchUInt16(UInt16(truncatingIfNeeded: length - dataStart), at: dataStart - 2)
-            position += dataLength
+            guard appendFields(of: octets, from: position, to: next, layout) else { return false }
+            position = next
         }
+        return true
+    }
+
+    /// Writes all of a block's record that follows its owner.
+    @_lifetime(self: copy self)
+    private mutating func appendFields(
+        of octets: Span<UInt8>, from start: Int, to end: Int, _ layout: NameLayout
+    ) -> Bool {
+        guard length + 10 <= limit else { return false }
+        put(octets, from: start + 2, count: 10)
+        let dataStart = length
+        guard appendData(octets, from: start + 12, to: end, layout) else { return false }
+        patchUInt16(UInt16(truncatingIfNeeded: length - dataStart), at: dataStart - 2)
         return true
     }
 
@@ -352,7 +389,7 @@ public struct MessageWriter: ~Copyable, ~Escapable {
 
     /// Puts another owner into the verbatim records between two octets of the message.
     @_lifetime(self: copy self)
-    mutating func patchOwners(from start: Int, to end: Int, _ owner: UInt16) {
+    private mutating func patchOwners(from start: Int, to end: Int, _ owner: UInt16) {
         var position = start
         while position < end {
             patchUInt16(owner, at: position)
@@ -361,59 +398,59 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     }
 
     @_lifetime(self: copy self)
-    mutating func rollBack(to mark: Int) {
+    private mutating func rollBack(to mark: Int) {
         length = mark
         while suffixCount > 0, Int(suffixOffsets[suffixCount - 1]) >= mark { suffixCount -= 1 }
     }
 
     @_lifetime(self: copy self)
-    mutating func tally(_ records: UInt16, in section: Section) {
+    private mutating func tally(_ records: Int, in section: Section) {
         switch section {
-        case .answer: answerCount &+= records
-        case .authority: authorityCount &+= records
-        case .additional: additionalCount &+= records
+        case .answer: answerCount &+= UInt16(truncatingIfNeeded: records)
+        case .authority: authorityCount &+= UInt16(truncatingIfNeeded: records)
+        case .additional: additionalCount &+= UInt16(truncatingIfNeeded: records)
         }
     }
 
     // MARK: Octets
 
     @_lifetime(self: copy self)
-    mutating func putUInt8(_ value: UInt8) {
+    private mutating func putUInt8(_ value: UInt8) {
         message.storeBytes(of: value, toByteOffset: length, as: UInt8.self)
         length += 1
     }
 
     @_lifetime(self: copy self)
-    mutating func putUInt16(_ value: UInt16) {
+    private mutating func putUInt16(_ value: UInt16) {
         message.storeBytes(of: value.bigEndian, toByteOffset: length, as: UInt16.self)
         length += 2
     }
 
     @_lifetime(self: copy self)
-    mutating func putUInt32(_ value: UInt32) {
+    private mutating func putUInt32(_ value: UInt32) {
         message.storeBytes(of: value.bigEndian, toByteOffset: length, as: UInt32.self)
         length += 4
     }
 
     @_lifetime(self: copy self)
-    mutating func putUInt64(_ value: UInt64) {
+    private mutating func putUInt64(_ value: UInt64) {
         message.storeBytes(of: value.bigEndian, toByteOffset: length, as: UInt64.self)
         length += 8
     }
 
     @_lifetime(self: copy self)
-    mutating func patchUInt16(_ value: UInt16, at position: Int) {
+    private mutating func patchUInt16(_ value: UInt16, at position: Int) {
         message.storeBytes(of: value.bigEndian, toByteOffset: position, as: UInt16.self)
     }
 
-    func octet(at position: Int) -> UInt8 {
+    private func octet(at position: Int) -> UInt8 {
         // Safe: bounds-checked, and an octet has no invalid values.
         unsafe message.bytes.unsafeLoad(fromByteOffset: position, as: UInt8.self)
     }
 
     /// Copies octets to the end of the message.
     @_lifetime(self: copy self)
-    mutating func put(_ source: Span<UInt8>, from start: Int, count: Int) {
+    private mutating func put(_ source: Span<UInt8>, from start: Int, count: Int) {
         precondition(
             start >= 0 && count >= 0 && start + count <= source.count
                 && length + count <= message.byteCount, "a copy stays inside both")

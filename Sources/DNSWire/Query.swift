@@ -94,7 +94,9 @@ public struct Query: ~Copyable {
         guard additional <= Self.additionalLimit else { return .malformed }
         var version: UInt8 = 0
         for _ in 0..<additional {
-            guard let next = readAdditional(packet, at: position, &version) else { return .malformed }
+            guard let next = readAdditional(packet, at: position, &version) else {
+                return .malformed
+            }
             position = next
         }
         guard position == packet.count else { return .malformed }

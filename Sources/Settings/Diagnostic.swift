@@ -67,8 +67,10 @@ public struct Diagnostics: Sendable {
 
     /// The findings in order of file, line and column.
     public var sorted: [Diagnostic] {
-        all.enumerated().sorted { ($0.element.position, $0.offset) < ($1.element.position, $1.offset) }
-            .map(\.element)
+        all.enumerated().sorted {
+            ($0.element.position, $0.offset) < ($1.element.position, $1.offset)
+        }
+        .map(\.element)
     }
 }
 
@@ -80,7 +82,9 @@ public func closestMatch(to word: String, among candidates: some Sequence<String
     let bound = max(1, word.count / 3)
     return
         candidates
-        .map { (name: $0, distance: editDistance(Array(word.lowercased()), Array($0.lowercased()))) }
+        .map {
+            (name: $0, distance: editDistance(Array(word.lowercased()), Array($0.lowercased())))
+        }
         .filter { $0.distance <= bound }
         .min { ($0.distance, $0.name) < ($1.distance, $1.name) }?.name
 }

@@ -271,7 +271,8 @@ extension SettingsValue {
         let words = Choice.allCases.map(\.rawValue)
         let hint = text.flatMap { closestMatch(to: $0, among: words) }
         expected(
-            "one of \(words.joined(separator: ", "))" + (hint.map { " (did you mean \($0)?)" } ?? ""),
+            "one of \(words.joined(separator: ", "))"
+                + (hint.map { " (did you mean \($0)?)" } ?? ""),
             &diagnostics)
         return nil
     }
@@ -299,11 +300,14 @@ public func parseDuration(_ text: String) -> Duration? {
 
 /// Returns a duration as `parseDuration` reads it, with the largest units first: `1m30s`.
 public func durationText(_ duration: Duration) -> String {
-    var rest = duration.components.seconds * 1_000
+    var rest =
+        duration.components.seconds * 1_000
         + duration.components.attoseconds / 1_000_000_000_000_000
     guard rest > 0 else { return "0s" }
     var text = ""
-    for (unit, scale) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)]
+    for (unit, scale) in [
+        ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1),
+    ]
         as [(String, Int64)]
     where rest >= scale {
         text += "\(rest / scale)\(unit)"
