@@ -1,6 +1,13 @@
-// Query in, answer out (stub until the codec lands: refuses everything).
+// Query in, answer out: the whole way of a query, top to bottom.
+//
+//   1 accept   2 client   3 class   4-5 zone and lookup   6 steer   7 write   8 options   9 fit
+//
+// Plain calls in fixed order on one thread: no lock, no allocation, no reference counting. What to
+// answer is decided by `ZoneSet.lookup` and `SteeringState.decide`; this file only writes it down.
 
 public import DNSWire
+internal import Steering
+internal import Zones
 
 /// How a query came; decides the size limit and which options make sense.
 public enum Carrier: UInt8, Sendable, BitwiseCopyable {
@@ -12,25 +19,347 @@ public enum Carrier: UInt8, Sendable, BitwiseCopyable {
 public struct Responder: ~Copyable {
     /// The largest answer ever written, in octets: what TCP's length field can say.
     public static let maximumAnswerLength = 65_535
+    /// The largest answer over UDP, in octets, and the size advertised: no fragments on any path
+    /// (RFC 9715, section 3.2).
+    public static let maximumDatagramLength = 1_232
+    /// The longest chain of CNAME and DNAME that is followed inside the zones served here. Resolvers
+    /// give up at about as many; what is left of the chain they ask for themselves.
+    static let aliasLimit = 12
+
+    private var query = Query()
+    /// The name that the chain has come to.
+    private var target = NameBuffer()
+    private var random: RandomBits
 
     /// - Parameter seed: starts this worker's random numbers (weighted draws).
-    public init(seed: UInt64) {}
+    public init(seed: UInt64) {
+        random = RandomBits(seed: seed)
+    }
 
     /// Answers one message and returns the answer's length in octets; 0 means "send nothing".
     ///
     /// - Parameters:
-    ///   - query: the message as received, without TCP's length.
+    ///   - packet: the message as received, without TCP's length.
     ///   - source: who sent it.
     ///   - answer: where the answer goes; 65,535 octets for TCP, at least 1,232 for UDP.
     public mutating func respond(
-        to query: Span<UInt8>, from source: IPAddress, over carrier: Carrier,
+        to packet: Span<UInt8>, from source: IPAddress, over carrier: Carrier,
         with snapshot: Snapshot, into answer: inout MutableSpan<UInt8>
     ) -> Int {
-        guard query.count >= 12, answer.count >= 12, query[2] & 0x80 == 0 else { return 0 }
-        for index in 0..<12 { answer[index] = query[index] }
-        answer[2] |= 0x80
-        answer[3] = 5
-        for index in 4..<12 { answer[index] = 0 }
-        return 12
+        let status = query.read(packet)
+        if status == .ignore { return 0 }
+        let identity = snapshot.content.identity.span
+        var verdict = Verdict()
+        let reserved = optionsLength(identity)
+        let limit = min(answer.count, messageLimit(carrier))
+        // Safe: octets are trivial, and the writer checks every range.
+        var writer = MessageWriter(
+            unsafe answer.mutableBytes, replyingTo: packet, questionEnd: query.questionEnd,
+            limit: limit, reserving: reserved)
+        switch status {
+        case .query:
+            switch query.recordClass {
+            case 1: answerInternet(&writer, &verdict, source, snapshot)
+            case 3: answerChaos(&writer, &verdict, identity)
+            default: verdict.refuse(.notAuthoritative)
+            }
+        case .unknownOpcode: verdict.fail(ResponseCode.notImplemented, .notSupported)
+        case .unknownVersion: verdict.fail(ResponseCode.badVersion, .none)
+        case .malformed, .ignore: verdict.fail(ResponseCode.formatError, .none)
+        }
+        if query.hasEDNS { writeOptions(&writer, verdict, reserved: reserved, identity) }
+        return writer.finish(
+            flags: flags(packet, verdict), questions: query.questionEnd > 12 ? 1 : 0)
     }
+
+    // MARK: - Limits
+
+    /// How long the answer may be (RFC 6891, section 6.2.3; RFC 1035, section 4.2.1).
+    private func messageLimit(_ carrier: Carrier) -> Int {
+        if carrier == .tcp { return Self.maximumAnswerLength }
+        guard query.hasEDNS else { return 512 }
+        return min(max(512, Int(query.payloadSize)), Self.maximumDatagramLength)
+    }
+
+    /// Octets that the OPT record may need, so that no answer pushes it out.
+    private func optionsLength(_ identity: Span<UInt8>) -> Int {
+        guard query.hasEDNS else { return 0 }
+        // The record, and an extended error of four octets and a code.
+        var length = 11 + 6
+        if query.hasSubnet { length += 8 + query.subnet.addressOctets }
+        if query.wantsNSID { length += 4 + identity.count }
+        return length
+    }
+
+    // MARK: - Class IN
+
+    /// Looks the name up and writes what was found, following aliases as far as the zones here go.
+    private mutating func answerInternet(
+        _ writer: inout MessageWriter, _ verdict: inout Verdict, _ source: IPAddress,
+        _ snapshot: Snapshot
+    ) {
+        let type = query.type
+        guard !type.isUnanswerable else {
+            return verdict.fail(
+                type.isTransfer ? ResponseCode.refused : ResponseCode.notImplemented, .notSupported)
+        }
+        let zones = snapshot.content.zones
+        var lookup = zones.lookup(query.name, type: type)
+        var owner = MessageWriter.questionPointer
+        verdict.isAuthoritative = true
+        for hop in 0... {
+            switch lookup.outcome {
+            case .notAuthoritative:
+                // Beyond the question itself: the chain leaves what is served here, which is its end.
+                if hop == 0 { verdict.refuse(.notAuthoritative) }
+                return
+            case .answer:
+                let rrset = zones.rrset(lookup.rrset)
+                if rrset.layout != .none { writer.registerQuestion(query.name) }
+                verdict.isTruncated = !append(rrset, owner, .answer, zones, &writer)
+                return
+            case .steered:
+                return steer(lookup, owner, hop, &writer, &verdict, source, snapshot)
+            case .nodata, .nxdomain:
+                return deny(lookup, hop, &writer, &verdict, zones)
+            case .referral:
+                return refer(lookup, hop, &writer, &verdict, zones)
+            case .cname, .dname:
+                guard hop < Self.aliasLimit else { return }
+                guard let next = follow(lookup, owner, hop, &writer, &verdict, zones) else {
+                    return
+                }
+                owner = next
+                lookup = zones.lookup(target, type: type)
+            }
+        }
+    }
+
+    /// Decides for this client and writes the addresses: all of them, or none and TC.
+    private mutating func steer(
+        _ lookup: Lookup, _ owner: UInt16, _ hop: Int, _ writer: inout MessageWriter,
+        _ verdict: inout Verdict, _ source: IPAddress, _ snapshot: Snapshot
+    ) {
+        let state = snapshot.steering
+        let decision = state.decide(
+            service: snapshot.content.service(at: lookup.steer), client: client(source),
+            random: random.next())
+        let family: IPAddress.Family = query.type == .aaaa ? .ipv6 : .ipv4
+        let range = family == .ipv6 ? decision.ipv6 : decision.ipv4
+        // No pool of the service has this family: the same for every client, so scope 0.
+        guard range.count > 0 else {
+            return deny(lookup, hop, &writer, &verdict, snapshot.content.zones)
+        }
+        verdict.scope = decision.scope
+        verdict.isTruncated = !writer.appendAddresses(
+            state.octets(of: family), first: range.start, count: range.count, family: family,
+            ttl: lookup.steerTTL, owner: owner)
+    }
+
+    /// Who is steered: the ECS prefix if the resolver disclosed one, else the resolver.
+    private func client(_ source: IPAddress) -> Client {
+        query.hasSubnet && query.subnet.sourceLength > 0
+            ? Client(address: query.subnet.address, kind: .subnet)
+            : Client(address: source, kind: .resolver)
+    }
+
+    /// Writes the SOA of a negative answer with its negative TTL (RFC 2308, section 3).
+    ///
+    /// After an alias the code speaks of the chain's last name (RFC 6604, section 3).
+    private mutating func deny(
+        _ lookup: Lookup, _ hop: Int, _ writer: inout MessageWriter, _ verdict: inout Verdict,
+        _ zones: ZoneSet
+    ) {
+        if lookup.outcome == .nxdomain { verdict.code = ResponseCode.nameError }
+        writer.registerQuestion(query.name)
+        let soa = zones.rrset(lookup.soa)
+        verdict.isTruncated = !appendUnder(
+            labels: Int(lookup.apexLabels), hop, soa, .authority, zones, &writer)
+    }
+
+    /// Writes the NS RRset of a zone cut and the addresses that it can't be reached without.
+    private mutating func refer(
+        _ lookup: Lookup, _ hop: Int, _ writer: inout MessageWriter, _ verdict: inout Verdict,
+        _ zones: ZoneSet
+    ) {
+        // AA speaks of the question's name, which an alias before the cut has answered.
+        if hop == 0 { verdict.isAuthoritative = false }
+        writer.registerQuestion(query.name)
+        guard
+            appendUnder(
+                labels: Int(lookup.ownerLabels), hop, zones.rrset(lookup.rrset), .authority, zones,
+                &writer)
+        else {
+            verdict.isTruncated = true
+            return
+        }
+        for glue in zones.glue(of: lookup) {
+            let entry = zones.glueEntry(glue)
+            let rrset = zones.rrset(entry.rrset)
+            guard
+                writer.appendBlock(
+                    zones.octets, from: Int(rrset.blockStart), count: Int(rrset.blockLength),
+                    records: Int(rrset.recordCount), layout: rrset.layout, ownerName: zones.octets,
+                    from: Int(entry.nameStart), to: Int(entry.nameEnd), section: .additional)
+            else {
+                // Glue inside the delegated zone has to be whole (RFC 9471, section 3.1).
+                verdict.isTruncated = true
+                return
+            }
+        }
+    }
+
+    /// Writes a CNAME, or a DNAME and the CNAME it makes, and loads its target; nil ends the chain.
+    ///
+    /// Returns the pointer to the target's name in the message.
+    private mutating func follow(
+        _ lookup: Lookup, _ owner: UInt16, _ hop: Int, _ writer: inout MessageWriter,
+        _ verdict: inout Verdict, _ zones: ZoneSet
+    ) -> UInt16? {
+        writer.registerQuestion(query.name)
+        let rrset = zones.rrset(lookup.rrset)
+        let dataStart = Int(rrset.blockStart) + 12
+        if lookup.outcome == .cname {
+            guard append(rrset, owner, .answer, zones, &writer) else {
+                verdict.isTruncated = true
+                return nil
+            }
+            guard let length = target.load(zones.octets, at: dataStart) else { return nil }
+            return writer.pointer(to: zones.octets, from: dataStart, to: dataStart + length)
+        }
+        guard
+            appendUnder(labels: Int(lookup.ownerLabels), hop, rrset, .answer, zones, &writer)
+        else {
+            verdict.isTruncated = true
+            return nil
+        }
+        if hop == 0 { target.copy(query.name) }
+        let kept = target.labelCount - Int(lookup.ownerLabels)
+        guard target.replaceSuffix(keeping: kept, with: zones.octets, at: dataStart) else {
+            // The new name would be longer than a name can be (RFC 6672, section 2.2).
+            verdict.code = ResponseCode.yxdomain
+            return nil
+        }
+        // The synthesised CNAME's TTL is the DNAME's (RFC 6672, section 3.1).
+        let pointer = writer.appendAlias(
+            ttl: rrset.ttl, target: target, owner: owner, section: .answer)
+        if pointer == nil { verdict.isTruncated = true }
+        return pointer
+    }
+
+    // MARK: - Writing RRsets
+
+    /// Appends an RRset whose owner stands in the message already.
+    private func append(
+        _ rrset: RRset, _ owner: UInt16, _ section: Section, _ zones: ZoneSet,
+        _ writer: inout MessageWriter
+    ) -> Bool {
+        writer.appendBlock(
+            zones.octets, from: Int(rrset.blockStart), count: Int(rrset.blockLength),
+            records: Int(rrset.recordCount), layout: rrset.layout, owner: owner, section: section)
+    }
+
+    /// Appends an RRset owned by the last `labels` labels of the name looked up: an apex, a cut.
+    private func appendUnder(
+        labels: Int, _ hop: Int, _ rrset: RRset, _ section: Section, _ zones: ZoneSet,
+        _ writer: inout MessageWriter
+    ) -> Bool {
+        if hop == 0 {
+            let start = query.name.start(ofSuffixWithLabels: labels)
+            if labels > 0 {
+                return append(rrset, 0xC000 | UInt16(12 + start), section, zones, &writer)
+            }
+        }
+        let name = hop == 0 ? query.name.span : target.span
+        let start =
+            hop == 0
+            ? query.name.start(ofSuffixWithLabels: labels)
+            : target.start(ofSuffixWithLabels: labels)
+        return writer.appendBlock(
+            zones.octets, from: Int(rrset.blockStart), count: Int(rrset.blockLength),
+            records: Int(rrset.recordCount), layout: rrset.layout, ownerName: name, from: start,
+            to: name.count, section: section)
+    }
+
+    // MARK: - Class CH
+
+    /// Answers `id.server` and `hostname.bind` (RFC 4892, section 3); other names are refused.
+    private mutating func answerChaos(
+        _ writer: inout MessageWriter, _ verdict: inout Verdict, _ identity: Span<UInt8>
+    ) {
+        let isKnown =
+            query.name.equals(ChaosName.idServer) || query.name.equals(ChaosName.hostnameBind)
+        guard isKnown, identity.count > 0, query.type == .txt || query.type == .any else {
+            return verdict.refuse(.notAuthoritative)
+        }
+        verdict.isAuthoritative = true
+        verdict.isTruncated = !writer.appendText(identity, recordClass: 3, ttl: 0)
+    }
+
+    // MARK: - The end of the message
+
+    private mutating func writeOptions(
+        _ writer: inout MessageWriter, _ verdict: Verdict, reserved: Int, _ identity: Span<UInt8>
+    ) {
+        let start = writer.beginOPT(
+            reserved: reserved, payloadSize: UInt16(Self.maximumDatagramLength),
+            extendedCode: UInt8(truncatingIfNeeded: verdict.code >> 4), dnssecOK: query.dnssecOK)
+        if query.hasSubnet {
+            writer.appendSubnet(query.subnet, scope: verdict.answeredScope(query))
+        }
+        if query.wantsNSID, identity.count > 0 {
+            writer.appendOption(EDNSOption.nsid, identity)
+        }
+        if verdict.extendedError != .none {
+            writer.appendExtendedError(verdict.extendedError.rawValue)
+        }
+        writer.finishOptions(from: start)
+    }
+
+    /// The header's second pair of octets: QR, the query's opcode, RD and CD, and what was decided.
+    ///
+    /// RA stays clear as nothing is resolved here; CD is copied (RFC 4035, section 3.1.6).
+    private func flags(_ packet: Span<UInt8>, _ verdict: Verdict) -> UInt16 {
+        let kept = packet.uint16(at: 2) & 0x7910
+        return 0x8000 | kept
+            | (verdict.isAuthoritative ? 0x0400 : 0)
+            | (verdict.isTruncated ? 0x0200 : 0)
+            | (verdict.code & 0x000F)
+    }
+}
+
+/// What a response says apart from its records.
+private struct Verdict {
+    var code: UInt16 = ResponseCode.noError
+    var isAuthoritative = false
+    var isTruncated = false
+    /// How much of the client's prefix the answer depended on.
+    var scope: UInt8 = 0
+    var extendedError = ExtendedError.none
+
+    mutating func fail(_ code: UInt16, _ error: ExtendedError) {
+        self.code = code
+        isAuthoritative = false
+        extendedError = error
+    }
+
+    mutating func refuse(_ error: ExtendedError) { fail(ResponseCode.refused, error) }
+
+    /// The scope for the ECS option; zero where the prefix was not used (RFC 7871, section 7.2.1).
+    func answeredScope(_ query: borrowing Query) -> UInt8 {
+        query.subnet.sourceLength > 0 ? scope : 0
+    }
+}
+
+/// Names of class CH that are answered.
+private enum ChaosName {
+    static let idServer = Name(uncheckedWire: Array("\u{2}id\u{6}server\0".utf8))
+    static let hostnameBind = Name(uncheckedWire: Array("\u{8}hostname\u{4}bind\0".utf8))
+}
+
+/// Info codes (RFC 8914, section 4).
+private enum ExtendedError: UInt16 {
+    case none = 0xFFFF
+    case notAuthoritative = 20
+    case notSupported = 21
 }

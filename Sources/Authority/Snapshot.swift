@@ -1,10 +1,18 @@
 // What a query sees, and how a new one reaches the workers: one writer, many readers.
 
+public import Steering
 internal import Synchronization
 
 /// Content and health at one moment; immutable.
 public final class Snapshot: Sendable {
-    public init() {}
+    public let content: Content
+    /// The content's steering with the health table that is in force.
+    public let steering: SteeringState
+
+    public init(content: Content, health: HealthTable) {
+        self.content = content
+        steering = SteeringState(content.steering, health: health)
+    }
 }
 
 /// Hands snapshots from the control plane to the workers.

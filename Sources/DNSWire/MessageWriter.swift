@@ -113,42 +113,43 @@ public struct MessageWriter: ~Copyable, ~Escapable {
         return true
     }
 
-    /// Appends one address record; false, with nothing written, if it doesn't fit.
+    /// Appends address records to the answer section: all, or none if they don't fit together.
+    ///
+    /// - Parameters:
+    ///   - octets: the addresses in network order one after the other, 4 or 16 octets each.
+    ///   - first: index of the first address to take.
     @_lifetime(self: copy self)
-    public mutating func appendAddress(
-        _ address: IPAddress, ttl: UInt32, owner: UInt16, section: Section
+    public mutating func appendAddresses(
+        _ octets: Span<UInt8>, first: Int, count: Int, family: IPAddress.Family, ttl: UInt32,
+        owner: UInt16
     ) -> Bool {
-        let isIPv4 = address.family == .ipv4
-        guard length + (isIPv4 ? 16 : 28) <= limit else { return false }
-        putUInt16(owner)
-        putUInt16(isIPv4 ? RecordType.a.code : RecordType.aaaa.code)
-        putUInt16(1)
-        putUInt32(ttl)
-        putUInt16(isIPv4 ? 4 : 16)
-        if isIPv4 {
-            putUInt32(address.ipv4Bits)
-        } else {
-            putUInt64(address.high)
-            putUInt64(address.low)
+        let size = Int(family.rawValue) / 8
+        guard length + count * (12 + size) <= limit else { return false }
+        let type: RecordType = family == .ipv4 ? .a : .aaaa
+        for index in first..<first + count {
+            putUInt16(owner)
+            putUInt16(type.code)
+            putUInt16(1)
+            putUInt32(ttl)
+            putUInt16(UInt16(truncatingIfNeeded: size))
+            put(octets, from: index * size, count: size)
         }
-        tally(1, in: section)
+        tally(count, in: .answer)
         return true
     }
 
-    /// Appends one record with the given data, verbatim; false, with nothing written, if it doesn't fit.
+    /// Appends one TXT record owned by the question's name with one string of at most 255 octets.
     @_lifetime(self: copy self)
-    public mutating func appendRecord(
-        type: RecordType, recordClass: UInt16, ttl: UInt32, data: Span<UInt8>, owner: UInt16,
-        section: Section
-    ) -> Bool {
-        guard length + 12 + data.count <= limit else { return false }
-        putUInt16(owner)
-        putUInt16(type.code)
+    public mutating func appendText(_ text: Span<UInt8>, recordClass: UInt16, ttl: UInt32) -> Bool {
+        guard text.count <= 255, length + 13 + text.count <= limit else { return false }
+        putUInt16(Self.questionPointer)
+        putUInt16(RecordType.txt.code)
         putUInt16(recordClass)
         putUInt32(ttl)
-        putUInt16(UInt16(truncatingIfNeeded: data.count))
-        put(data, from: 0, count: data.count)
-        tally(1, in: section)
+        putUInt16(UInt16(truncatingIfNeeded: text.count + 1))
+        putUInt8(UInt8(truncatingIfNeeded: text.count))
+        put(text, from: 0, count: text.count)
+        tally(1, in: .answer)
         return true
     }
 

@@ -1,0 +1,60 @@
+// rhumb.yaml: how the server runs, as against what it answers. Optional; every key has a default.
+
+import Settings
+import Transport
+
+/// The settings of one server.
+///
+///     # rhumb.yaml
+///     listen: [0.0.0.0, "::"]      # ADDRESS or ADDRESS:PORT; default: all addresses, port 53
+///     workers: 4                   # UDP threads; default: one for each core
+///     identity: fra-dns-1          # answers id.server and NSID; default: the host name; "" for none
+///     zones: zones                 # directory of *.zone and *.yaml
+///     geo: geo                     # directory of *.mmdb, or one database file
+///     tcp:
+///       idle_timeout: 10s
+///       connections: 1024
+///       connections_per_client: 64 # for each /24 or /56
+struct ServerSettings {
+    var listen: [ListenAddress] = []
+    var workers: Int?
+    var identity: String?
+    /// Relative to the directory of rhumb.yaml.
+    var zones = "zones"
+    var geo = "geo"
+    var tcpIdleTimeout = Duration.seconds(10)
+    var tcpConnections = 1_024
+    var tcpConnectionsPerClient = 64
+
+    /// Reads the settings of a parsed file; what is wrong is reported and keeps its default.
+    init(_ root: SettingsValue?, _ diagnostics: inout Diagnostics) {
+        let known = ["listen", "workers", "identity", "zones", "geo", "tcp"]
+        guard let root, let map = root.mapping(known, &diagnostics) else { return }
+        for value in map["listen"]?.elements(&diagnostics) ?? [] {
+            if let text = value.text, let address = ListenAddress(text) {
+                listen.append(address)
+            } else {
+                value.expected("ADDRESS or ADDRESS:PORT, as 127.0.0.1:5300 or [::1]:53", &diagnostics)
+            }
+        }
+        workers = map["workers"].flatMap { $0.integer(in: 1...1_024, &diagnostics) }
+        identity = map["identity"].flatMap { $0.string(&diagnostics) }
+        if let path = map["zones"].flatMap({ $0.string(&diagnostics) }) { zones = path }
+        if let path = map["geo"].flatMap({ $0.string(&diagnostics) }) { geo = path }
+        let tcpKeys = ["idle_timeout", "connections", "connections_per_client"]
+        guard let tcp = map["tcp"]?.mapping(tcpKeys, &diagnostics) else { return }
+        if let value = tcp["idle_timeout"],
+            let timeout = value.duration(in: .seconds(1)...(.seconds(600)), &diagnostics)
+        {
+            tcpIdleTimeout = timeout
+        }
+        if let count = tcp["connections"].flatMap({ $0.integer(in: 1...1_000_000, &diagnostics) }) {
+            tcpConnections = count
+        }
+        if let value = tcp["connections_per_client"],
+            let count = value.integer(in: 1...1_000_000, &diagnostics)
+        {
+            tcpConnectionsPerClient = count
+        }
+    }
+}
