@@ -1,3 +1,0 @@
-public enum NameLayout: UInt8, Sendable, BitwiseCopyable {
-    case none, name, preferenceThenName, twoNamesThenFixed
-}
