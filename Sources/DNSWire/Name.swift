@@ -121,7 +121,8 @@ public enum NameError: Error, Hashable, Sendable {
         case .labelTooLong(let length): "a label has \(length) octets; the limit is 63"
         case .nameTooLong: "the name has more than 255 octets"
         case .badEscape: "a backslash wants three decimal digits up to 255, or one character"
-        case .relativeWithoutOrigin: "the name is relative but no origin is known; end it with a dot"
+        case .relativeWithoutOrigin:
+            "the name is relative but no origin is known; end it with a dot"
         }
     }
 }
@@ -212,7 +213,8 @@ extension Name: CustomStringConvertible {
             UInt8(ascii: "("), UInt8(ascii: ")"), UInt8(ascii: "@"), UInt8(ascii: "$"):
             "\\" + String(UnicodeScalar(octet))
         case 0x21...0x7E: String(UnicodeScalar(octet))
-        default: "\\" + String(repeating: "0", count: octet < 10 ? 2 : octet < 100 ? 1 : 0) + "\(octet)"
+        default:
+            "\\" + String(repeating: "0", count: octet < 10 ? 2 : octet < 100 ? 1 : 0) + "\(octet)"
         }
     }
 }

@@ -157,7 +157,8 @@ public func wireHash(_ octets: Span<UInt8>, from start: Int, to end: Int) -> UIn
         while position &+ 8 < end {
             hash = mixed(
                 hash,
-                unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self))
+                unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self)
+            )
             position &+= 8
         }
         hash = mixed(
