@@ -70,75 +70,7 @@ public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
 
 // MARK: - Text
 
-extension IPAddress: CustomStringConvertible, LosslessStringConvertible {
-    /// An address from its text: dotted decimal (no leading zeros), or RFC 4291, section 2.2.
-    public init?(_ text: String) {
-        guard text.utf8.contains(UInt8(ascii: ":")) else {
-            guard let bits = Self.parseIPv4(text[...]) else { return nil }
-            self.init(ipv4: bits)
-            return
-        }
-        guard let (high, low) = Self.parseIPv6(text) else { return nil }
-        self.init(family: .ipv6, high: high, low: low)
-    }
-
-    private static func parseIPv4(_ text: Substring) -> UInt32? {
-        let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        guard parts.count == 4 else { return nil }
-        var bits: UInt32 = 0
-        for part in parts {
-            guard (1...3).contains(part.count), part.allSatisfy({ (0x30...0x39).contains($0) }),
-                part.count == 1 || part.first != UInt8(ascii: "0")
-            else { return nil }
-            let value = part.reduce(0) { $0 * 10 + UInt32($1 - 0x30) }
-            guard value <= 255 else { return nil }
-            bits = bits << 8 | value
-        }
-        return bits
-    }
-
-    private static func parseIPv6(_ text: String) -> (UInt64, UInt64)? {
-        guard text.utf8.count <= 45 else { return nil }
-        var groups: [UInt16] = []
-        var gap: Int?
-        var rest = text[...]
-        if rest.hasPrefix("::") {
-            gap = 0
-            rest = rest.dropFirst(2)
-        }
-        while !rest.isEmpty {
-            let field = rest.prefix { $0 != ":" }
-            rest = rest.dropFirst(field.count)
-            if field.contains(".") {
-                guard rest.isEmpty, let bits = parseIPv4(field) else { return nil }
-                groups += [UInt16(bits >> 16), UInt16(bits & 0xFFFF)]
-                break
-            }
-            guard (1...4).contains(field.count), field.allSatisfy({ $0.isASCII && $0.isHexDigit }),
-                let value = UInt16(field, radix: 16)
-            else { return nil }
-            groups.append(value)
-            guard !rest.isEmpty else { break }
-            rest = rest.dropFirst()
-            if rest.first == ":" {
-                guard gap == nil else { return nil }
-                gap = groups.count
-                rest = rest.dropFirst()
-            } else if rest.isEmpty {
-                return nil
-            }
-        }
-        guard gap == nil ? groups.count == 8 : groups.count < 8 else { return nil }
-        if let gap {
-            groups.insert(contentsOf: repeatElement(0, count: 8 - groups.count), at: gap)
-        }
-        let words = groups.map(UInt64.init)
-        return (
-            words[0] << 48 | words[1] << 32 | words[2] << 16 | words[3],
-            words[4] << 48 | words[5] << 32 | words[6] << 16 | words[7]
-        )
-    }
-
+extension IPAddress: CustomStringConvertible {
     /// Dotted decimal, or the canonical text of RFC 5952, section 4.
     public var description: String {
         if family == .ipv4 {
