@@ -25,6 +25,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         .systemLibrary(name: "CMaxMindDB", pkgConfig: "libmaxminddb"),
@@ -58,7 +59,11 @@ let package = Package(
                 "Transport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ] + nio,
+            swiftSettings: reviewed),
+        .target(
+            name: "TestSupport", dependencies: ["DNSWire"], path: "Tests/TestSupport",
             swiftSettings: reviewed),
         .testTarget(name: "DNSWireTests", dependencies: ["DNSWire"], swiftSettings: reviewed),
         .testTarget(
@@ -78,11 +83,13 @@ let package = Package(
             swiftSettings: reviewed),
         .testTarget(
             name: "AuthorityTests",
-            dependencies: ["DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority"],
+            dependencies: [
+                "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "TestSupport",
+            ],
             swiftSettings: reviewed),
         .testTarget(
             name: "TransportTests",
-            dependencies: ["DNSWire", "Authority", "Transport", "CLinux"] + nio,
+            dependencies: ["DNSWire", "Authority", "Transport", "CLinux", "TestSupport"] + nio,
             swiftSettings: reviewed),
     ]
 )

@@ -151,9 +151,17 @@ public struct Responder: ~Copyable {
             return deny(lookup, hop, &writer, &verdict, snapshot.content.zones)
         }
         verdict.scope = decision.scope
-        verdict.isTruncated = !writer.appendAddresses(
-            state.octets(of: family), first: range.start, count: range.count, family: family,
-            ttl: lookup.steerTTL, owner: owner)
+        guard writer.hasRoom(forRecords: Int(range.count), ofData: family == .ipv6 ? 16 : 4) else {
+            verdict.isTruncated = true
+            return
+        }
+        for index in range.start..<range.start + range.count {
+            if family == .ipv6 {
+                writer.appendAAAA(state.ipv6Address(index), ttl: lookup.steerTTL, owner: owner)
+            } else {
+                writer.appendA(state.ipv4Address(index), ttl: lookup.steerTTL, owner: owner)
+            }
+        }
     }
 
     /// Who is steered: the ECS prefix if the resolver disclosed one, else the resolver.
@@ -349,6 +357,13 @@ private struct Verdict {
     func answeredScope(_ query: borrowing Query) -> UInt8 {
         query.subnet.sourceLength > 0 ? scope : 0
     }
+}
+
+extension RecordType {
+    /// Types that no zone holds and that nothing here answers: transfers, OPT, TSIG and their like.
+    fileprivate var isUnanswerable: Bool { isMeta && self != .any }
+    /// AXFR and IXFR.
+    fileprivate var isTransfer: Bool { code == 251 || code == 252 }
 }
 
 /// Names of class CH that are answered.

@@ -2,6 +2,7 @@
 
 public import Steering
 internal import Synchronization
+public import Zones
 
 /// Content and health at one moment; immutable.
 public final class Snapshot: Sendable {
@@ -12,6 +13,21 @@ public final class Snapshot: Sendable {
     public init(content: Content, health: HealthTable) {
         self.content = content
         steering = SteeringState(content.steering, health: health)
+    }
+
+    /// Content whose health nobody has looked at yet.
+    public convenience init(_ content: Content) {
+        self.init(content: content, health: HealthTable(count: content.steering.addresses.count))
+    }
+
+    /// Why a client is answered as it is at a name whose lookup found a STEER record.
+    ///
+    /// - Parameters:
+    ///   - lookup: its outcome is `steered`.
+    ///   - random: the bits that a weighted draw would use.
+    public func explain(_ lookup: Lookup, client: Client, random: UInt64) -> Explanation {
+        steering.explain(
+            service: content.service(at: lookup.steer), client: client, random: random)
     }
 }
 

@@ -113,29 +113,38 @@ public struct MessageWriter: ~Copyable, ~Escapable {
         return true
     }
 
-    /// Appends address records to the answer section: all, or none if they don't fit together.
+    /// Whether that many more records of one data length fit, their owners being pointers.
+    public func hasRoom(forRecords count: Int, ofData dataLength: Int) -> Bool {
+        length + count * (12 + dataLength) <= limit
+    }
+
+    /// Appends an A record to the answer section, for which `hasRoom` has to be sure.
     ///
-    /// - Parameters:
-    ///   - octets: the addresses in network order one after the other, 4 or 16 octets each.
-    ///   - first: index of the first address to take.
+    /// - Parameter address: 32 bits in host order.
     @_lifetime(self: copy self)
-    public mutating func appendAddresses(
-        _ octets: Span<UInt8>, first: Int, count: Int, family: IPAddress.Family, ttl: UInt32,
-        owner: UInt16
-    ) -> Bool {
-        let size = Int(family.rawValue) / 8
-        guard length + count * (12 + size) <= limit else { return false }
-        let type: RecordType = family == .ipv4 ? .a : .aaaa
-        for index in first..<first + count {
-            putUInt16(owner)
-            putUInt16(type.code)
-            putUInt16(1)
-            putUInt32(ttl)
-            putUInt16(UInt16(truncatingIfNeeded: size))
-            put(octets, from: index * size, count: size)
-        }
-        tally(count, in: .answer)
-        return true
+    public mutating func appendA(_ address: UInt32, ttl: UInt32, owner: UInt16) {
+        putUInt16(owner)
+        putUInt32(UInt32(RecordType.a.code) << 16 | 1)
+        putUInt32(ttl)
+        putUInt16(4)
+        putUInt32(address)
+        tally(1, in: .answer)
+    }
+
+    /// Appends an AAAA record to the answer section, for which `hasRoom` has to be sure.
+    ///
+    /// - Parameter address: its two halves in host order.
+    @_lifetime(self: copy self)
+    public mutating func appendAAAA(
+        _ address: (high: UInt64, low: UInt64), ttl: UInt32, owner: UInt16
+    ) {
+        putUInt16(owner)
+        putUInt32(UInt32(RecordType.aaaa.code) << 16 | 1)
+        putUInt32(ttl)
+        putUInt16(16)
+        putUInt64(address.high)
+        putUInt64(address.low)
+        tally(1, in: .answer)
     }
 
     /// Appends one TXT record owned by the question's name with one string of at most 255 octets.

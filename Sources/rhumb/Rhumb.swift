@@ -1,1 +1,28 @@
-@main struct Rhumb { static func main() {} }
+// The commands. Each is a file; what they share is Loader (files to content) and Server (content to
+// answers).
+
+import ArgumentParser
+
+@main
+struct Rhumb: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rhumb",
+        abstract: "An authoritative DNS server that answers each client with its nearest healthy origin.",
+        discussion: """
+            Rhumb reads rhumb.yaml (optional), zones/*.zone, zones/*.yaml and geo/*.mmdb from one \
+            directory. Try "rhumb demo" first, then "rhumb check" and "rhumb serve" on your own files.
+            """,
+        version: "0.1.0",
+        subcommands: [Serve.self, Check.self, Explain.self, Demo.self])
+}
+
+/// Where the files are: the options that all commands have in common.
+struct FileOptions: ParsableArguments {
+    @Option(
+        name: [.customShort("C"), .long],
+        help: "The directory that holds rhumb.yaml, zones/ and geo/.")
+    var directory = "."
+
+    @Option(help: "The settings file; by default rhumb.yaml in the directory, if there is one.")
+    var config: String?
+}

@@ -1,0 +1,87 @@
+// The little that the commands need of the file system, by libc: Foundation stays out.
+
+import Glibc
+import Settings
+
+/// The most octets of a settings or pool file: far beyond any that a person keeps.
+private let textFileLimit = 64 << 20
+
+func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+/// The files of a directory with that ending, sorted by name, as `directory/name`; nil if the directory
+/// can't be read. Hidden files, such as editors leave, are passed over.
+func listDirectory(_ path: String, suffix: String) -> [String]? {
+    guard let handle = unsafe opendir(path) else { return nil }
+    defer { unsafe closedir(handle) }
+    var names: [String] = []
+    while let entry = unsafe readdir(handle) {
+        // Safe: readdir's name is a terminated string inside its entry.
+        let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+            unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+        }
+        if name.hasSuffix(suffix), !name.hasPrefix(".") { names.append(path + "/" + name) }
+    }
+    return names.sorted()
+}
+
+/// The directory part of a path; "." if it has none.
+func parentDirectory(_ path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+}
+
+/// The text of a file, or nil after reporting why it can't be had.
+func readText(_ path: String, _ diagnostics: inout Diagnostics) -> String? {
+    guard let file = unsafe fopen(path, "r") else {
+        diagnostics.error(at: SourcePosition(file: path), "not readable: \(errnoText())")
+        return nil
+    }
+    defer { unsafe fclose(file) }
+    var octets: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 65_536)
+    while true {
+        let count = unsafe fread(&chunk, 1, chunk.count, file)
+        octets += chunk.prefix(count)
+        guard octets.count <= textFileLimit else {
+            diagnostics.error(
+                at: SourcePosition(file: path), "more than \(textFileLimit >> 20) MiB; is it the right file?")
+            return nil
+        }
+        if count < chunk.count { break }
+    }
+    guard unsafe ferror(file) == 0 else {
+        diagnostics.error(at: SourcePosition(file: path), "not readable: \(errnoText())")
+        return nil
+    }
+    guard let text = String(validating: octets, as: UTF8.self) else {
+        diagnostics.error(at: SourcePosition(file: path), "not UTF-8; save the file as UTF-8 text")
+        return nil
+    }
+    return text
+}
+
+/// What the last failed system call says of itself.
+func errnoText() -> String { unsafe String(cString: strerror(errno)) }
+
+/// The machine's name, for `id.server`.
+func hostName() -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    guard unsafe gethostname(&buffer, buffer.count - 1) == 0 else { return "" }
+    return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+}
+
+/// The day of a Unix time, as `2026-11-22`.
+func dayText(_ seconds: UInt64) -> String {
+    var time = time_t(clamping: seconds)
+    var parts = tm()
+    guard unsafe gmtime_r(&time, &parts) != nil else { return "?" }
+    let padded = { (value: Int32) in value < 10 ? "0\(value)" : "\(value)" }
+    return "\(parts.tm_year + 1900)-\(padded(parts.tm_mon + 1))-\(padded(parts.tm_mday))"
+}
+
+/// Prints to standard error.
+func printError(_ text: String) {
+    var octets = Array(text.utf8)
+    octets.append(10)
+    _ = unsafe write(STDERR_FILENO, octets, octets.count)
+}
