@@ -44,7 +44,10 @@ let package = Package(
             name: "Steering", dependencies: ["DNSWire", "Settings", "Geo"], swiftSettings: reviewed),
         .target(
             name: "Health",
-            dependencies: ["DNSWire", "Settings", "Steering", "Cryptography"] + nio,
+            dependencies: [
+                "DNSWire", "Settings", "Steering", "Cryptography",
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ] + nio,
             swiftSettings: reviewed),
         .target(
             name: "Authority", dependencies: ["DNSWire", "Zones", "Steering", "Settings"],
@@ -79,7 +82,11 @@ let package = Package(
             swiftSettings: reviewed),
         .testTarget(
             name: "HealthTests",
-            dependencies: ["DNSWire", "Settings", "Steering", "Health", "Cryptography"] + nio,
+            dependencies: [
+                "DNSWire", "Settings", "Steering", "Health", "Cryptography",
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio,
             swiftSettings: reviewed),
         .testTarget(
             name: "AuthorityTests",

@@ -1,0 +1,106 @@
+// TLS in a channel: moves octets between NIO and the TLSClient, and hides the handshake.
+//
+// Handlers behind it see `channelActive` when the handshake is done, and plaintext after it.
+
+internal import Cryptography
+internal import NIOCore
+
+final class TLSClientHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private var client: TLSClient
+    private let attempt: ProbeAttempt
+    private var isReady = false
+    private var isOver = false
+
+    init(_ client: consuming TLSClient, _ attempt: ProbeAttempt) {
+        self.client = client
+        self.attempt = attempt
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        attempt.step = .handshake
+        advance(context)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isOver else { return }
+        client.feed(Array(unwrapInboundIn(data).readableBytesView))
+        advance(context)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        guard isReady else {
+            return attempt.fail(
+                .handshake, "connection closed by the origin in the TLS handshake")
+        }
+        // Handlers behind hear of one end only: close_notify or this.
+        guard !isOver else { return }
+        isOver = true
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        isReady ? context.fireErrorCaught(error) : attempt.fail(error)
+    }
+
+    /// Does all that the octets so far allow: handshake, then plaintext up the pipeline.
+    private func advance(_ context: ChannelHandlerContext) {
+        do throws(TLSError) {
+            if !isReady {
+                let isDone = try client.handshake()
+                flush(context)
+                guard isDone else { return }
+                isReady = true
+                context.fireChannelActive()
+            }
+            while !isOver, !attempt.isDecided {
+                switch try client.read() {
+                case .data(let plaintext):
+                    context.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: plaintext)))
+                case .needsMore:
+                    return flush(context)
+                case .closed:
+                    isOver = true
+                    context.fireChannelInactive()
+                }
+            }
+        } catch {
+            // An alert for the other side, if there is one.
+            flush(context)
+            isOver = true
+            attempt.fail(error)
+        }
+    }
+
+    private func flush(_ context: ChannelHandlerContext, promise: EventLoopPromise<Void>? = nil) {
+        let ciphertext = client.takeCiphertext()
+        guard !ciphertext.isEmpty else {
+            promise?.succeed()
+            return
+        }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: ciphertext)), promise: promise)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        do throws(TLSError) {
+            try client.write(Array(unwrapOutboundIn(data).readableBytesView))
+            flush(context, promise: promise)
+        } catch {
+            promise?.fail(error)
+            attempt.fail(error)
+        }
+    }
+
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if isReady, !isOver {
+            isOver = true
+            client.close()
+            flush(context)
+        }
+        context.close(mode: mode, promise: promise)
+    }
+}
