@@ -95,6 +95,13 @@ let package = Package(
             ],
             swiftSettings: reviewed),
         .testTarget(
+            name: "ScenarioTests",
+            dependencies: [
+                "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "Transport",
+                "TestSupport",
+            ],
+            swiftSettings: reviewed),
+        .testTarget(
             name: "TransportTests",
             dependencies: ["DNSWire", "Authority", "Transport", "CLinux", "TestSupport"] + nio,
             swiftSettings: reviewed),

@@ -1,0 +1,147 @@
+// Every scenario file, in process and over real sockets: one truth.
+
+import Authority
+import DNSWire
+import Geo
+import Glibc
+import Settings
+import Steering
+import Synchronization
+import TestSupport
+import Testing
+import Transport
+import Zones
+
+/// A scenario's content, with a snapshot for each state of health it wants.
+struct LoadedScenario {
+    let scenario: Scenario
+    let content: Content
+
+    init(_ file: String) throws {
+        scenario = try Scenario(try readFile(file))
+        var diagnostics = Diagnostics()
+        let sources = try scenario.zones.map { apex, text in
+            readMasterFile(
+                Array(text.utf8), file: "\(apex)zone", apex: try Name(apex),
+                include: { _ throws(FileError) in throw FileError(explanation: "no files here") },
+                diagnostics: &diagnostics)
+        }
+        let zones = ZoneSet(sources, diagnostics: &diagnostics)
+        let configuration = SteeringConfiguration.parse(
+            scenario.pools.isEmpty ? [] : [PoolFile(name: "pools", text: scenario.pools)],
+            diagnostics: &diagnostics)
+        let places = parseSettings(scenario.places, file: "places", diagnostics: &diagnostics)
+        let overrides = try LocationOverrides.parse(#require(places), &diagnostics)
+        let geography = Geography(database: nil, overrides: overrides)
+        let messages = diagnostics.sorted.filter { $0.severity == .error }.map(\.description)
+        #expect(messages == [])
+        content = try #require(
+            Content(
+                zones: #require(zones),
+                steering: Steering(#require(configuration), geography: geography),
+                identity: "scenario", diagnostics: &diagnostics))
+    }
+
+    /// The content with all origins up but those listed, as `POOL/ORIGIN`.
+    func snapshot(down: [String]) -> Snapshot {
+        let steering = content.steering
+        var health = HealthTable(count: steering.addresses.count, verdict: .up)
+        for (index, steered) in steering.addresses.enumerated() {
+            let pool = steering.configuration.pools[steered.pool]
+            if down.contains("\(pool.name)/\(pool.origins[steered.origin].name)") {
+                health[index] = .down
+            }
+        }
+        return Snapshot(content: content, health: health)
+    }
+}
+
+let scenarioFiles: [String] = {
+    let directory = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
+    return (listFiles("/\(directory)/Scenarios")).filter { $0.hasSuffix(".scenario") }.sorted()
+}()
+
+@Suite struct ScenarioTests {
+    @Test("there are scenarios")
+    func scenariosExist() {
+        #expect(scenarioFiles.count >= 3)
+    }
+
+    @Test("each query of a scenario gets exactly the message that is written", arguments: scenarioFiles)
+    func inProcess(_ file: String) throws {
+        let loaded = try LoadedScenario(file)
+        var responder = Responder(seed: 1)
+        for query in loaded.scenario.queries {
+            let snapshot = loaded.snapshot(down: query.down)
+            var space = [UInt8](repeating: 0, count: Responder.maximumAnswerLength)
+            var answer = space.mutableSpan
+            let wire = query.query.wire
+            let length = responder.respond(
+                to: wire.span, from: query.source, over: query.overTCP ? .tcp : .udp,
+                with: snapshot, into: &answer)
+            expect(Array(space.prefix(length)), for: query, in: file)
+        }
+    }
+
+    @Test("each query gets the same message over real UDP and TCP", arguments: scenarioFiles)
+    func overTheWire(_ file: String) throws {
+        let loaded = try LoadedScenario(file)
+        let publisher = SnapshotPublisher(Snapshot(loaded.content))
+        let loopback = try #require(IPAddress("127.0.0.1"))
+        let server = DNSServer(
+            listen: [ListenAddress(address: loopback, port: 0)], workers: 1,
+            limits: TransportLimits(), publisher: publisher)
+        try server.start()
+        defer { server.stop() }
+        let port = try #require(server.boundAddresses.first).port
+        for query in loaded.scenario.queries where query.source == loopback {
+            publisher.publish(loaded.snapshot(down: query.down))
+            let answer =
+                query.overTCP
+                ? TestClient.askOverTCP([query.query.wire], address: loopback, port: port).first
+                : TestClient.askOverUDP(query.query.wire, address: loopback, port: port)
+            expect(answer ?? [], for: query, in: file)
+        }
+    }
+
+    private func expect(_ octets: [UInt8], for query: Scenario.Query, in file: String) {
+        let name = file.split(separator: "/").last ?? ""
+        let answer = TestAnswer(octets)
+        #expect(
+            normalised(answer?.text ?? "no readable answer of \(octets.count) octets")
+                == normalised(query.expected), "\(name):\(query.line)")
+        #expect(answer?.id == query.query.id, "\(name):\(query.line)")
+    }
+
+    /// Runs of blanks count as one, as in master files.
+    private func normalised(_ text: String) -> String {
+        text.split(separator: "\n").map {
+            $0.split(whereSeparator: { $0 == " " || $0 == "\t" }).joined(separator: " ")
+        }.joined(separator: "\n")
+    }
+}
+
+/// The names of a directory's files, with the directory before them.
+private func listFiles(_ directory: String) -> [String] {
+    guard let handle = unsafe opendir(directory) else { return [] }
+    defer { unsafe closedir(handle) }
+    var names: [String] = []
+    while let entry = unsafe readdir(handle) {
+        let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+            unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+        }
+        names.append("\(directory)/\(name)")
+    }
+    return names
+}
+
+private func readFile(_ path: String) throws -> String {
+    let file = try #require(unsafe fopen(path, "r"))
+    defer { unsafe fclose(file) }
+    var octets: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 65_536)
+    while case let count = unsafe fread(&chunk, 1, chunk.count, file), count > 0 {
+        octets += chunk.prefix(count)
+    }
+    return String(decoding: octets, as: UTF8.self)
+}
