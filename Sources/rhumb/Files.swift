@@ -2,6 +2,7 @@
 
 import Glibc
 import Settings
+import Zones
 
 /// The most octets of a settings or pool file: far beyond any that a person keeps.
 private let textFileLimit = 64 << 20
@@ -32,36 +33,15 @@ func parentDirectory(_ path: String) -> String {
 
 /// The text of a file, or nil after reporting why it can't be had.
 func readText(_ path: String, _ diagnostics: inout Diagnostics) -> String? {
-    guard let file = unsafe fopen(path, "r") else {
-        diagnostics.error(at: SourcePosition(file: path), "not readable: \(errnoText())")
-        return nil
-    }
-    defer { unsafe fclose(file) }
-    var octets: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 65_536)
-    while true {
-        let count = unsafe fread(&chunk, 1, chunk.count, file)
-        octets += chunk.prefix(count)
-        guard octets.count <= textFileLimit else {
-            diagnostics.error(
-                at: SourcePosition(file: path), "more than \(textFileLimit >> 20) MiB; is it the right file?")
-            return nil
-        }
-        if count < chunk.count { break }
-    }
-    guard unsafe ferror(file) == 0 else {
-        diagnostics.error(at: SourcePosition(file: path), "not readable: \(errnoText())")
-        return nil
-    }
-    guard let text = String(validating: octets, as: UTF8.self) else {
+    do {
+        let octets = try readFile(path: path, limit: textFileLimit)
+        if let text = String(validating: octets, as: UTF8.self) { return text }
         diagnostics.error(at: SourcePosition(file: path), "not UTF-8; save the file as UTF-8 text")
-        return nil
+    } catch {
+        diagnostics.error(at: SourcePosition(file: path), "not readable: \(error.explanation)")
     }
-    return text
+    return nil
 }
-
-/// What the last failed system call says of itself.
-func errnoText() -> String { unsafe String(cString: strerror(errno)) }
 
 /// The machine's name, for `id.server`.
 func hostName() -> String {
@@ -85,3 +65,6 @@ func printError(_ text: String) {
     octets.append(10)
     _ = unsafe write(STDERR_FILENO, octets, octets.count)
 }
+
+/// This process's number, for `kill`.
+func processNumber() -> Int32 { getpid() }

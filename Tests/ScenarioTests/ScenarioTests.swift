@@ -18,7 +18,7 @@ struct LoadedScenario {
     let content: Content
 
     init(_ file: String) throws {
-        scenario = try Scenario(try readFile(file))
+        scenario = try Scenario(String(decoding: readFile(path: file, limit: 1 << 20), as: UTF8.self))
         var diagnostics = Diagnostics()
         let sources = try scenario.zones.map { apex, text in
             readMasterFile(
@@ -133,15 +133,4 @@ private func listFiles(_ directory: String) -> [String] {
         names.append("\(directory)/\(name)")
     }
     return names
-}
-
-private func readFile(_ path: String) throws -> String {
-    let file = try #require(unsafe fopen(path, "r"))
-    defer { unsafe fclose(file) }
-    var octets: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 65_536)
-    while case let count = unsafe fread(&chunk, 1, chunk.count, file), count > 0 {
-        octets += chunk.prefix(count)
-    }
-    return String(decoding: octets, as: UTF8.self)
 }
