@@ -68,6 +68,12 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["DNSWire"], path: "Tests/TestSupport",
             swiftSettings: reviewed),
+        .executableTarget(
+            name: "Counts",
+            dependencies: [
+                "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "TestSupport",
+            ],
+            path: "Tests/Counts", swiftSettings: reviewed),
         .testTarget(name: "DNSWireTests", dependencies: ["DNSWire"], swiftSettings: reviewed),
         .testTarget(
             name: "SettingsTests", dependencies: ["Settings"], swiftSettings: reviewed),

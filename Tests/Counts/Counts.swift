@@ -1,0 +1,71 @@
+// Answers one query of the shipped sample many times, so that an instruction counter can see what a
+// query costs: `scripts/count` runs it under callgrind.
+//
+// usage: Counts DIRECTORY NAME TYPE TIMES [SUBNET]
+
+import Authority
+import DNSWire
+import Geo
+import Settings
+import Steering
+import TestSupport
+import Zones
+
+@main
+struct Counts {
+    static func main() throws {
+        let arguments = CommandLine.arguments
+        guard arguments.count >= 5, let type = RecordType(mnemonic: arguments[3]),
+            let times = Int(arguments[4]), let source = IPAddress("192.0.2.1")
+        else {
+            print("usage: Counts DIRECTORY NAME TYPE TIMES [SUBNET]")
+            return
+        }
+        var query = TestQuery(arguments[2], type)
+        query.payloadSize = 1_232
+        if arguments.count > 5, let subnet = IPNetwork(arguments[5]) { query.setSubnet(subnet) }
+        let snapshot = try load(arguments[1])
+        let wire = query.wire
+        var space = [UInt8](repeating: 0, count: 4_096)
+        var length = 0
+        var responder = Responder(seed: 1)
+        for _ in 0..<times {
+            length = answer(wire.span, source, snapshot, &responder, &space)
+        }
+        print(TestAnswer(Array(space.prefix(length)))?.text ?? "no answer")
+    }
+
+    @inline(never)
+    private static func answer(
+        _ query: Span<UInt8>, _ source: IPAddress, _ snapshot: Snapshot,
+        _ responder: inout Responder, _ space: inout [UInt8]
+    ) -> Int {
+        var answer = space.mutableSpan
+        return responder.respond(to: query, from: source, over: .udp, with: snapshot, into: &answer)
+    }
+
+    /// The sample, with every origin up.
+    private static func load(_ directory: String) throws -> Snapshot {
+        var diagnostics = Diagnostics()
+        let source = loadZoneFile(
+            path: directory + "/zones/example.com.zone", diagnostics: &diagnostics)
+        let file = directory + "/zones/example.yaml"
+        let text = try String(decoding: readFile(path: file, limit: 1 << 20), as: UTF8.self)
+        let geography = Geography(database: try LocationDatabase(path: directory + "/geo/world.mmdb"))
+        guard let source, let zones = ZoneSet([source], diagnostics: &diagnostics),
+            let configuration = SteeringConfiguration.parse(
+                [PoolFile(name: file, text: text)], diagnostics: &diagnostics)
+        else { throw Failure(findings: diagnostics.sorted) }
+        let steering = try Steering(configuration, geography: geography)
+        guard
+            let content = Content(
+                zones: zones, steering: steering, identity: "counts", diagnostics: &diagnostics)
+        else { throw Failure(findings: diagnostics.sorted) }
+        let health = HealthTable(count: steering.addresses.count, verdict: .up)
+        return Snapshot(content: content, health: health)
+    }
+
+    struct Failure: Error {
+        var findings: [Diagnostic]
+    }
+}
