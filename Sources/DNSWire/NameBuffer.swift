@@ -22,11 +22,17 @@ public struct NameBuffer: ~Copyable {
         labelCount = 0
     }
 
-    /// Fills the buffer from an uncompressed name and returns its length; nil if it isn't one.
+    /// Fills the buffer from an uncompressed name and returns its length; nil if it isn't one, and
+    /// the buffer holds the root then.
     ///
     /// A compression pointer is refused: nothing precedes a question that it could point at, and
     /// loaded names have none (RFC 1035, section 4.1.4; RFC 9619 leaves one question).
     public mutating func load(_ source: Span<UInt8>, at start: Int) -> Int? {
+        // Until all is checked, and where the check fails, the name is the root.
+        length = 1
+        labelCount = 0
+        octets[0] = 0
+        guard start >= 0, start < source.count else { return nil }
         var position = start
         let end = min(source.count, start + Name.maximumLength)
         var labels = 0

@@ -1,0 +1,192 @@
+// What may stand in one zone, and what beside what: the checks that need a record's neighbours but
+// no other zone. Each finding says where, what, by which rule, and what to do.
+
+import DNSWire
+import Settings
+
+extension ZoneTree {
+    /// Whether a type may stand at a name at all; false leaves its records out.
+    func isPossible(
+        _ type: RecordType, at node: TreeNode, first: Int32, _ diagnostics: inout Diagnostics
+    ) -> Bool {
+        let record = record(first)
+        if type == .soa, node.name != apex {
+            diagnostics.error(
+                at: record.position,
+                "an SOA at \(record.owner), but the zone's apex is \(source.apex); "
+                    + "a zone has one SOA, at its apex (RFC 1035, section 5.2)")
+            return false
+        }
+        if type == .ds, node.name == apex {
+            diagnostics.warning(
+                at: record.position,
+                "DS at the apex is never answered; it belongs into the parent zone "
+                    + "(RFC 4035, section 2.4)")
+            return false
+        }
+        if type.isMeta {
+            diagnostics.error(
+                at: record.position, "\(type) is a type of messages, not of zones; remove it")
+            return false
+        }
+        if sets.count - Int(node.sets.lowerBound) == Self.maximumTypes {
+            diagnostics.error(
+                at: record.position,
+                "\(record.owner) has records of more than \(Self.maximumTypes) types; remove some")
+        }
+        return true
+    }
+
+    /// The record's data, if it is what the lookup relies on.
+    func checkedData(of record: ZoneRecord, _ diagnostics: inout Diagnostics) -> [UInt8]? {
+        guard case .data(let type, let data) = record.content else { return nil }
+        guard type.isValid(rdata: data[...]) else {
+            diagnostics.error(at: record.position, "this is not the data of a \(type) record")
+            return nil
+        }
+        return data
+    }
+
+    /// The octets by which two records are the same: names in any case (RFC 4034, section 6.2).
+    func comparable(_ data: [UInt8], _ type: RecordType) -> [UInt8] {
+        var data = data
+        for (offset, length) in type.embeddedNames(in: data[...]) {
+            for index in offset..<offset + length { data[index] = asciiLowercased(data[index]) }
+        }
+        return data
+    }
+
+    func checkSteers(_ entries: ArraySlice<Entry>, _ diagnostics: inout Diagnostics) {
+        for entry in entries.dropFirst() {
+            let record = record(entry.record)
+            diagnostics.error(
+                at: record.position,
+                "\(record.owner) has more than one STEER; keep one, and let its service's rules "
+                    + "choose between pools")
+        }
+    }
+
+    /// Checks what stands together at one name.
+    func checkCompany(
+        of node: TreeNode, _ names: NameIndex, _ diagnostics: inout Diagnostics
+    ) {
+        for place in setDrafts(of: node) {
+            checkSingle(place, &diagnostics)
+            guard place.type == .ns || place.type == .dname, names.isWildcard(node.name) else {
+                continue
+            }
+            let record = record(order[Int(place.records.lowerBound)])
+            diagnostics.warning(
+                at: record.position,
+                "\(place.type) at the wildcard \(record.owner) is answered as plain data, it does "
+                    + "not \(place.type == .ns ? "delegate" : "rewrite") what the wildcard matches "
+                    + "(RFC 4592, section \(place.type == .ns ? "4.2" : "4.4")); name each "
+                    + "\(place.type == .ns ? "delegation" : "DNAME")")
+        }
+        checkAlias(node, &diagnostics)
+        if node.flags.contains(.dname), node.flags.contains(.cut),
+            let dname = set(.dname, of: node)
+        {
+            diagnostics.error(
+                at: position(of: dname),
+                "DNAME beside NS below the apex; a name is delegated or rewritten, not both "
+                    + "(RFC 6672, section 2.3)")
+        }
+        guard node.flags.contains(.steered) else { return }
+        for type in [RecordType.a, .aaaa] {
+            guard let set = set(type, of: node) else { continue }
+            diagnostics.error(
+                at: position(of: set),
+                "\(type) beside STEER at \(names.name(node.name)); addresses come from the service, "
+                    + "so remove one of the two")
+        }
+    }
+
+    /// A CNAME stands alone but for its DNSSEC records (RFC 1034, 3.6.2; RFC 2181, section 10.1).
+    private func checkAlias(_ node: TreeNode, _ diagnostics: inout Diagnostics) {
+        guard let alias = set(.cname, of: node) else { return }
+        let companions = setDrafts(of: node).filter {
+            ![.cname, .rrsig, .nsec].contains($0.type)
+        }
+        guard !companions.isEmpty || node.steer >= 0 else { return }
+        let types = (node.steer >= 0 ? ["STEER"] : []) + companions.map { $0.type.description }
+        diagnostics.error(
+            at: position(of: alias),
+            "CNAME beside \(types.joined(separator: ", ")); a name with a CNAME can have nothing "
+                + "else (RFC 1034, section 3.6.2)"
+                + (node.name == apex ? "; at an apex use A, AAAA or STEER" : ""))
+    }
+
+    /// There is at most one SOA, CNAME and DNAME at a name.
+    private func checkSingle(_ set: SetDraft, _ diagnostics: inout Diagnostics) {
+        guard [.soa, .cname, .dname].contains(set.type), set.records.count > 1 else { return }
+        for place in set.records.dropFirst() {
+            let record = record(order[Int(place)])
+            diagnostics.error(
+                at: record.position,
+                "\(record.owner) has more than one \(set.type); there can be only one, remove the "
+                    + "others")
+        }
+    }
+
+    /// A zone has an SOA and name servers at its apex (RFC 1035, section 5.2; RFC 2181, section 6.1).
+    func checkApex(_ names: NameIndex, _ diagnostics: inout Diagnostics) {
+        let file = SourcePosition(file: source.file)
+        let node = node(of: apex)
+        if node.flatMap({ set(.soa, of: $0) }) == nil {
+            diagnostics.error(
+                at: file,
+                "the zone \(source.apex) has no SOA; add \"@ SOA ns1 hostmaster 1 1h 15m 1w 1m\"")
+        }
+        if node.flatMap({ set(.ns, of: $0) }) == nil {
+            diagnostics.error(
+                at: file,
+                "the zone \(source.apex) has no NS at its apex; add \"@ NS\" for every server that "
+                    + "it is delegated to")
+        }
+    }
+
+    /// Reports what a cut hides: all but NS, DS and glue.
+    func reportBelowCut(_ node: TreeNode, cut: Name, _ diagnostics: inout Diagnostics) {
+        if node.steer >= 0 {
+            diagnostics.error(
+                at: record(node.steer).position,
+                "STEER at or below \(cut), which its NS records delegate to other servers; remove "
+                    + "the STEER or the delegation")
+        }
+        let atCut = node.flags.contains(.cut) && !node.isOccluded
+        for set in setDrafts(of: node) {
+            if [.a, .aaaa].contains(set.type) { continue }
+            if atCut, [.ns, .ds, .rrsig, .nsec].contains(set.type) { continue }
+            let record = record(order[Int(set.records.lowerBound)])
+            diagnostics.warning(
+                at: record.position,
+                "\(set.type) of \(record.owner) is never answered, as the NS records of \(cut) "
+                    + "delegate that name; move it to the other zone")
+        }
+    }
+
+    /// Nothing can exist below a DNAME (RFC 6672, section 2.4).
+    func reportBelowDNAME(_ node: TreeNode, dname: Name, _ diagnostics: inout Diagnostics) {
+        let first =
+            node.steer >= 0
+            ? node.steer : setDrafts(of: node).first.map { order[Int($0.records.lowerBound)] }
+        guard let first else { return }
+        let record = record(first)
+        diagnostics.error(
+            at: record.position,
+            "\(record.owner) is below the DNAME of \(dname), where nothing can exist "
+                + "(RFC 6672, section 2.4); remove it or the DNAME")
+    }
+
+    func position(of set: Int) -> SourcePosition {
+        record(order[Int(sets[set].records.lowerBound)]).position
+    }
+}
+
+/// Returns serial and minimum of well-formed SOA data, which ends in five 32-bit numbers
+/// (RFC 1035, section 3.3.13).
+func soaFields(_ data: [UInt8]) -> (serial: UInt32, minimum: UInt32) {
+    let word = { (start: Int) in data[start..<start + 4].reduce(0) { $0 << 8 | UInt32($1) } }
+    return (word(data.count - 20), word(data.count - 4))
+}

@@ -1,0 +1,395 @@
+// Joins the trees of all zones into the tables of a `ZoneSet`: which zone each name belongs to, which
+// names are seen, the links between nodes, and the packed records. Runs at load only.
+
+import DNSWire
+import Settings
+
+struct ZoneSetBuilder {
+    /// What a `ZoneSet` is made of.
+    struct Tables {
+        var slots: [Slot] = []
+        var nodes: [Node] = []
+        var sets: [RRset] = []
+        var zoneRows: [ZoneRow] = []
+        var glue: [Glue] = []
+        var arena: [UInt8] = []
+        var zones: [ZoneSummary] = []
+        var steerReferences: [SteerReference] = []
+    }
+
+    /// Octets of names and records together: what a row can say.
+    static let maximumArena = Int(Int32.max)
+    /// An eight-octet load may begin at the last octet of the last name.
+    private static let arenaPadding = 8
+
+    private var names: NameIndex
+    private var trees: [ZoneTree]
+    private var tables = Tables()
+    /// The zone that each name belongs to: that of the nearest apex above it; -1 for none.
+    private var zoneOfName: [Int32]
+    /// For each name the index of its node in the tree of its zone, or -1.
+    private var seen: [Int32]
+    /// For each name its final node, or -1.
+    private var finalNode: [Int32]
+    /// The parent zone's final node for the apex of each zone, or -1.
+    private var parentSide: [Int32]
+    private var steerIndexes: [String: Int32] = [:]
+
+    /// Returns the tables; nil if the sources have errors, which are all reported.
+    static func build(_ sources: [ZoneSource], _ diagnostics: inout Diagnostics) -> Tables? {
+        let errorsBefore = diagnostics.errorCount
+        var names = NameIndex()
+        var firstFile: [Name: String] = [:]
+        var trees: [ZoneTree] = []
+        for source in sources {
+            if let first = firstFile.updateValue(source.file, forKey: source.apex) {
+                diagnostics.error(
+                    at: SourcePosition(file: source.file),
+                    "the zone \(source.apex) is here and in \(first); keep one of them")
+                continue
+            }
+            trees.append(ZoneTree(source, &names, &diagnostics))
+        }
+        let octets = trees.reduce(names.octets.count) { sum, tree in
+            tree.order.indices.reduce(sum) {
+                $0 + ZoneTree.recordHeader + tree.data(Int32($1)).count
+            }
+        }
+        if octets > maximumArena {
+            diagnostics.error(
+                at: SourcePosition(file: sources.first?.file ?? ""),
+                "the zones take \(octets) octets together; the limit is \(maximumArena)")
+        }
+        guard diagnostics.errorCount == errorsBefore else { return nil }
+        var builder = ZoneSetBuilder(names, trees)
+        builder.assignZones()
+        builder.assignNodes(&diagnostics)
+        builder.addNodes()
+        builder.addSlots()
+        builder.addZones()
+        builder.addGlue(&diagnostics)
+        builder.tables.arena += [UInt8](repeating: 0, count: arenaPadding)
+        return builder.tables
+    }
+
+    private init(_ names: NameIndex, _ trees: [ZoneTree]) {
+        self.names = names
+        self.trees = trees
+        zoneOfName = Array(repeating: -1, count: names.count)
+        seen = Array(repeating: -1, count: names.count)
+        finalNode = Array(repeating: -1, count: names.count)
+        parentSide = Array(repeating: -1, count: trees.count)
+    }
+}
+
+// MARK: - Which names are seen
+
+extension ZoneSetBuilder {
+    /// Gives each name the zone of the nearest apex (RFC 1034, section 4.3.2, step 2).
+    private mutating func assignZones() {
+        for (zone, tree) in trees.enumerated() { zoneOfName[Int(tree.apex)] = Int32(zone) }
+        // Parents come before children.
+        for name in 1..<max(1, names.count) where zoneOfName[name] < 0 {
+            zoneOfName[name] = zoneOfName[Int(names.parents[name])]
+        }
+    }
+
+    /// Numbers the final nodes: every name that its zone sees, all their ancestors, and then the
+    /// parents' sides of the cuts between zones that are all served here.
+    private mutating func assignNodes(_ diagnostics: inout Diagnostics) {
+        var isNeeded = [Bool](repeating: false, count: names.count)
+        isNeeded[0] = true
+        for (zone, tree) in trees.enumerated() {
+            for (index, node) in tree.nodes.enumerated() where !node.isOccluded {
+                guard zoneOfName[Int(node.name)] == Int32(zone) else { continue }
+                seen[Int(node.name)] = Int32(index)
+                var ancestor = node.name
+                while ancestor >= 0, !isNeeded[Int(ancestor)] {
+                    isNeeded[Int(ancestor)] = true
+                    ancestor = names.parents[Int(ancestor)]
+                }
+            }
+        }
+        var count: Int32 = 0
+        for name in 0..<names.count where isNeeded[name] {
+            finalNode[name] = count
+            count += 1
+        }
+        for (child, tree) in trees.enumerated() {
+            guard let parent = parentZone(of: tree) else { continue }
+            if trees[Int(parent)].node(of: tree.apex)?.isOccluded == false {
+                parentSide[child] = count
+                count += 1
+            }
+        }
+        warnAboutServedChildren(&diagnostics)
+    }
+
+    /// The nearest zone above another zone's apex, or nil.
+    private func parentZone(of tree: ZoneTree) -> Int32? {
+        let above = names.parents[Int(tree.apex)]
+        guard above >= 0 else { return nil }
+        let zone = zoneOfName[Int(above)]
+        return zone < 0 ? nil : zone
+    }
+
+    /// Warns where a parent zone does not delegate a child zone that is served, or has records that
+    /// the child zone hides.
+    private func warnAboutServedChildren(_ diagnostics: inout Diagnostics) {
+        for tree in trees {
+            guard let parent = parentZone(of: tree) else { continue }
+            let above = trees[Int(parent)]
+            let node = above.node(of: tree.apex)
+            let isDelegated =
+                node?.flags.contains(.cut) == true || above.occluder(of: tree.apex, names) != nil
+            guard !isDelegated else { continue }
+            diagnostics.warning(
+                at: SourcePosition(file: above.source.file),
+                "\(above.source.apex) has no NS records for \(tree.source.apex), which is served "
+                    + "here from \(tree.source.file); add them, or resolvers may not find it")
+        }
+        for (zone, tree) in trees.enumerated() {
+            for node in tree.nodes where !node.isOccluded {
+                let owner = zoneOfName[Int(node.name)]
+                guard owner != Int32(zone), !node.flags.contains(.cut),
+                    let first = node.steer >= 0
+                        ? node.steer
+                        : tree.setDrafts(of: node).first.map({
+                            tree.order[Int($0.records.lowerBound)]
+                        })
+                else { continue }
+                let record = tree.record(first)
+                let other = trees[Int(owner)].source
+                diagnostics.warning(
+                    at: record.position,
+                    "\(record.owner) is never answered from here, as the zone \(other.apex) is "
+                        + "served from \(other.file); move the record there")
+            }
+        }
+    }
+}
+
+// MARK: - Nodes
+
+extension ZoneSetBuilder {
+    private mutating func addNodes() {
+        tables.nodes.reserveCapacity(finalNode.count)
+        var links = [Int32](repeating: -1, count: names.count)
+        for name in 0..<names.count where finalNode[name] >= 0 {
+            let number = Int32(name)
+            let parent = names.parents[name]
+            if seen[name] >= 0 {
+                links[name] = finalNode[name]
+                let zone = Int(zoneOfName[name])
+                let isApex = trees[zone].apex == number
+                addNode(
+                    zone: zone, index: Int(seen[name]), link: isApex ? parentSide[zone] : -1)
+            } else {
+                links[name] = parent < 0 ? -1 : links[Int(parent)]
+                tables.nodes.append(
+                    Node(
+                        nameStart: appendName(number), zone: -1,
+                        firstSet: 0, wildcard: -1, link: links[name], extra: -1, extraValue: 0,
+                        setCount: 0, labelCount: names.labelCounts[name], flags: .pathOnly))
+            }
+        }
+        for (child, tree) in trees.enumerated() where parentSide[child] >= 0 {
+            guard let parent = parentZone(of: tree),
+                let index = trees[Int(parent)].nodeOfName[tree.apex]
+            else { continue }
+            addNode(zone: Int(parent), index: Int(index), link: -1)
+        }
+        linkWildcards()
+    }
+
+    /// Adds the final node of a tree's node, its name and records side by side in the arena.
+    private mutating func addNode(zone: Int, index: Int, link: Int32) {
+        let node = trees[zone].nodes[index]
+        let nameStart = appendName(node.name)
+        let firstSet = Int32(tables.sets.count)
+        for set in node.sets { trees[zone].sets[Int(set)].row = appendSet(zone, Int(set)) }
+        var steer: Int32 = -1
+        var steerTTL: UInt32 = 0
+        if node.steer >= 0 {
+            let record = trees[zone].record(node.steer)
+            steer = reference(record)
+            steerTTL = record.ttl
+        }
+        tables.nodes.append(
+            Node(
+                nameStart: nameStart, zone: Int32(zone), firstSet: firstSet, wildcard: -1,
+                link: link, extra: steer, extraValue: steerTTL,
+                setCount: UInt8(node.sets.count),
+                labelCount: names.labelCounts[Int(node.name)], flags: node.flags))
+    }
+
+    /// Links every wildcard to its parent, in its own zone.
+    private mutating func linkWildcards() {
+        for (zone, tree) in trees.enumerated() {
+            for node in tree.nodes where !node.isOccluded && names.isWildcard(node.name) {
+                let parent = names.parents[Int(node.name)]
+                guard zoneOfName[Int(parent)] == Int32(zone) else { continue }
+                let owner = zoneOfName[Int(node.name)]
+                // The wildcard may be a zone of its own: then the parent's side of it is meant.
+                let target =
+                    owner == Int32(zone) ? finalNode[Int(node.name)] : parentSide[Int(owner)]
+                // An apex is no wildcard of its own zone.
+                guard node.name != tree.apex else { continue }
+                tables.nodes[Int(finalNode[Int(parent)])].wildcard = target
+            }
+        }
+    }
+
+    /// The slots of all names; at most half of them are taken, so that probing is short.
+    private mutating func addSlots() {
+        var capacity = 16
+        while capacity < tables.nodes.count * 2 { capacity *= 2 }
+        tables.slots = Array(repeating: Slot(hash: 0, node: -1), count: capacity)
+        for name in finalNode.indices where finalNode[name] >= 0 {
+            let hash = names.hashes[name]
+            var position = Int(hash) & (capacity - 1)
+            while tables.slots[position].node >= 0 { position = (position + 1) & (capacity - 1) }
+            tables.slots[position] = Slot(hash: hash, node: finalNode[name])
+        }
+    }
+
+    private mutating func reference(_ record: ZoneRecord) -> Int32 {
+        guard case .steer(let service) = record.content else { return -1 }
+        let use = SteerReference.Use(owner: record.owner, position: record.position)
+        if let index = steerIndexes[service] {
+            if tables.steerReferences[Int(index)].uses.count < SteerReference.maximumUses {
+                tables.steerReferences[Int(index)].uses.append(use)
+            }
+            return index
+        }
+        let index = Int32(tables.steerReferences.count)
+        steerIndexes[service] = index
+        tables.steerReferences.append(SteerReference(service: service, uses: [use]))
+        return index
+    }
+}
+
+// MARK: - Records
+
+extension ZoneSetBuilder {
+    private mutating func appendName(_ name: Int32) -> UInt32 {
+        let start = UInt32(tables.arena.count)
+        tables.arena += names.octets[names.range(of: name)]
+        return start
+    }
+
+    /// Packs an RRset and returns its row.
+    private mutating func appendSet(_ zone: Int, _ set: Int, ttl: UInt32? = nil) -> Int32 {
+        let draft = trees[zone].sets[set]
+        let start = tables.arena.count
+        for place in draft.records {
+            let record = trees[zone].record(trees[zone].order[Int(place)])
+            guard case .data(_, let data) = record.content else { continue }
+            // RRSIG records at a name belong to different RRsets, so each keeps its TTL.
+            let recordTTL = ttl ?? (draft.type == .rrsig ? record.ttl : draft.ttl)
+            tables.arena += [0xC0, 0x0C]
+            appendInteger(draft.type.code)
+            appendInteger(UInt16(1))
+            appendInteger(recordTTL)
+            appendInteger(UInt16(data.count))
+            tables.arena += data
+        }
+        tables.sets.append(
+            RRset(
+                type: draft.type, recordCount: UInt16(draft.records.count), ttl: ttl ?? draft.ttl,
+                start: UInt32(start), length: UInt16(tables.arena.count - start),
+                layout: draft.type.nameLayout))
+        return Int32(tables.sets.count - 1)
+    }
+
+    private mutating func appendInteger(_ value: some FixedWidthInteger) {
+        for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
+            tables.arena.append(UInt8(truncatingIfNeeded: value >> shift))
+        }
+    }
+
+    /// Adds what is known of each zone, with the SOA of its negative answers: their TTL is the lower
+    /// of the SOA's own and its MINIMUM field (RFC 2308, section 5).
+    private mutating func addZones() {
+        for (zone, tree) in trees.enumerated() {
+            guard let apex = tree.node(of: tree.apex), let soa = tree.set(.soa, of: apex) else {
+                preconditionFailure("a zone without SOA is refused before")
+            }
+            let fields = soaFields(tree.data(tree.sets[soa].records.lowerBound))
+            let row = appendSet(zone, soa, ttl: min(tree.sets[soa].ttl, fields.minimum))
+            tables.zoneRows.append(
+                ZoneRow(negativeSOA: row, apexLabels: names.labelCounts[Int(tree.apex)]))
+            tables.zones.append(
+                ZoneSummary(
+                    apex: tree.source.apex, file: tree.source.file, serial: fields.serial,
+                    recordCount: tree.order.count + tree.nodes.count { $0.steer >= 0 }))
+        }
+    }
+}
+
+// MARK: - Glue
+
+extension ZoneSetBuilder {
+    private mutating func addGlue(_ diagnostics: inout Diagnostics) {
+        for zone in trees.indices {
+            for index in trees[zone].nodes.indices {
+                let node = trees[zone].nodes[index]
+                guard node.flags.contains(.cut), !node.isOccluded,
+                    zoneOfName[Int(node.name)] == Int32(zone)
+                else { continue }
+                addGlue(zone, node, &diagnostics)
+            }
+        }
+    }
+
+    /// Adds the addresses that the zone has for the servers of one delegation: glue, or data of the
+    /// zone itself (RFC 1034, section 4.3.2, step 3b).
+    private mutating func addGlue(
+        _ zone: Int, _ cut: TreeNode, _ diagnostics: inout Diagnostics
+    ) {
+        guard let set = trees[zone].set(.ns, of: cut) else { return }
+        let row = tables.sets[Int(trees[zone].sets[set].row)]
+        let cutName = names.name(cut.name)
+        var required: [Glue] = []
+        var others: [Glue] = []
+        var position = Int(row.start)
+        for place in trees[zone].sets[set].records {
+            let record = trees[zone].record(trees[zone].order[Int(place)])
+            let data = trees[zone].data(place)
+            let start = position + ZoneTree.recordHeader
+            position = start + data.count
+            guard let target = Name(wire: data) else { continue }
+            let isRequired = target.isSubdomain(of: cutName)
+            let a = addressRow(.a, of: target, zone)
+            let aaaa = addressRow(.aaaa, of: target, zone)
+            guard a >= 0 || aaaa >= 0 else {
+                if isRequired {
+                    diagnostics.warning(
+                        at: record.position,
+                        "\(target) serves \(cutName) from inside it, but has no address here; add "
+                            + "its A or AAAA record as glue, or nobody can find it")
+                }
+                continue
+            }
+            let glue = Glue(
+                targetStart: UInt32(start), targetLength: UInt8(data.count),
+                isRequired: isRequired, a: a, aaaa: aaaa)
+            if isRequired { required.append(glue) } else { others.append(glue) }
+        }
+        let final = Int(finalNode[Int(cut.name)])
+        tables.nodes[final].extra = Int32(tables.glue.count)
+        tables.nodes[final].extraValue = UInt32(required.count + others.count)
+        tables.glue += required + others
+    }
+
+    /// The row of a zone's A or AAAA RRset at a name, glue included; -1 if it has none.
+    private mutating func addressRow(_ type: RecordType, of target: Name, _ zone: Int) -> Int32 {
+        guard let name = names.number(of: target), let node = trees[zone].node(of: name),
+            let set = trees[zone].set(type, of: node)
+        else { return -1 }
+        if trees[zone].sets[set].row < 0 {
+            trees[zone].sets[set].row = appendSet(zone, set)
+        }
+        return trees[zone].sets[set].row
+    }
+}
