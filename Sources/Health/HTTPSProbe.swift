@@ -49,6 +49,8 @@ struct HTTPSProbe: Probe {
         }
     }
 
+    var port: Int { exchange.port }
+
     func start(_ attempt: ProbeAttempt) {
         let peer = exchange.host.map { host in
             IPAddress(host).map { TLSClient.Peer.address($0.octets) } ?? .host(host)

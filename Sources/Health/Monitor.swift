@@ -25,6 +25,9 @@ public struct Monitor: Sendable, Equatable {
     /// The monitor's type as the files name it: `https`.
     public var type: String { Swift.type(of: probe).type }
 
+    /// The port that it asks.
+    public var port: Int { probe.port }
+
     public static func == (a: Monitor, b: Monitor) -> Bool {
         (a.name, a.interval, a.timeout, a.rise, a.fall) == (
             b.name, b.interval, b.timeout, b.rise, b.fall

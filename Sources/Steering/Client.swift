@@ -15,6 +15,13 @@ public struct Client: Sendable, BitwiseCopyable {
         knownBits = address.family.rawValue
     }
 
+    /// - Parameter knownBits: how many bits of the address a resolver disclosed.
+    @inlinable
+    public init(_ address: IPAddress, knownBits: UInt8) {
+        self.address = address
+        self.knownBits = knownBits
+    }
+
     @inlinable
     public init(_ subnet: IPNetwork) {
         address = subnet.address

@@ -74,7 +74,7 @@ extension PoolFileParser {
         var firstUse: [IPAddress: SourcePosition] = [:]
         for entry in entries {
             checkName(entry.name, of: "origin", at: entry.key, &diagnostics)
-            guard let settings = entry.value.mapping(["addresses", "weight"], &diagnostics)
+            guard let settings = entry.value.mapping(["addresses", "weight", "check_address"], &diagnostics)
             else { continue }
             let weight = settings["weight"].flatMap {
                 $0.integer(in: 0...SteeringLimit.weight, &diagnostics)
@@ -94,12 +94,22 @@ extension PoolFileParser {
             origins.append(
                 Origin(
                     name: entry.name, position: entry.key, addresses: addresses,
-                    weight: weight ?? 1))
+                    weight: weight ?? 1,
+                    checkAddress: parseCheckAddress(settings["check_address"], &diagnostics)))
         }
         if entries.isEmpty {
             diagnostics.error(at: value.position, "\(value.path): a pool needs at least one origin")
         }
         return (origins, statesWeight)
+    }
+
+    private func parseCheckAddress(
+        _ value: SettingsValue?, _ diagnostics: inout Diagnostics
+    ) -> IPAddress? {
+        guard let value else { return nil }
+        let address = value.text.flatMap { IPAddress($0) }
+        if address == nil { value.expected("an IPv4 or IPv6 address", &diagnostics) }
+        return address
     }
 
     private func parseAddresses(

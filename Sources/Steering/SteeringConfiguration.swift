@@ -58,6 +58,8 @@ public struct Origin: Sendable {
     public var addresses: [IPAddress]
     /// The share of the draws, 0 to 65,535; 0 is drawn only where every candidate has 0.
     public var weight: Int
+    /// Where the monitor asks in place of the addresses: what it finds holds for all of them.
+    public var checkAddress: IPAddress?
 }
 
 /// What a STEER record names: ordered rules, and where clients go when those give nothing.
