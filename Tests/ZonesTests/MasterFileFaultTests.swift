@@ -65,6 +65,22 @@ struct MasterFileFaultTests {
                 #"1:1: error: unknown directive "$dollar"; write \$ if it is a name that starts with "#
                     + "a dollar"),
             Fault(
+                "$GENERATE 1-2 a A",
+                #"1:18: error: write "$GENERATE start-stop[/step] owner [ttl] type data""#),
+            Fault(
+                "$GENERATE 2-1 a A 192.0.2.1",
+                "1:11: error: not a range; write start-stop or start-stop/step, as in 1-254"),
+            Fault(
+                "$GENERATE 0-1048576 a A 192.0.2.1",
+                "1:11: error: more than 1048576 records generated"),
+            Fault(
+                "$GENERATE 1-2 a 1 A 192.0.2.${0,1,q}",
+                "1:21: error: not a use of $ that is known; write $, \\$ or ${offset,width,base} with "
+                    + "base d, o, x, X, n or N, and a sum that is not negative"),
+            Fault(
+                "$TTL 1\n$GENERATE 255-300 a$ A 192.0.2.$\n",
+                #"2:24: error: "192.0.2.256" is not an IPv4 address; write one like 192.0.2.1"#),
+            Fault(
                 "$INCLUDE none", "1:10: error: cannot read zones/none: no such file"),
             Fault("a 1 A ( 192.0.2.1\nb", #"1:7: error: "(" without ")" up to the end"#),
             Fault(
@@ -158,6 +174,7 @@ struct MasterFileFaultTests {
             g TYPE65280 \\# 2 AB CD
             h STEER web
             $INCLUDE part.inc @
+            $GENERATE 1-9/2 i${1,2,x} 60 A 192.0.2.$
             """.utf8)
         let alphabet = Array("\"();\\$@ \t\n\r\0\u{80}.-#=,:!/0123456789aZ".utf8)
         var random = MutationRandom(state: 7)

@@ -256,4 +256,26 @@ struct MasterFileTests {
         #expect(all.count == 5_000)
         #expect(all.last == "h4999.example.com. 1 A 10.0.19.135")
     }
+
+    @Test("$GENERATE makes a record for each number of its range")
+    func generate() throws {
+        let text = """
+            $TTL 1
+            $GENERATE 1-3 host-$ A 192.0.2.$
+            $GENERATE 8-16/4 p${100,5,d} IN 60 CNAME q$.example.
+            $generate 10-10 ${0,2,x}-${0,4,X}-${-3}-${0,0,o} TXT "$ \\$ $$"
+            $GENERATE 18-18 ${0,7,n}.ip6 STEER web
+            $GENERATE 7-7 @ MX $ mail
+            """
+        #expect(
+            try records(text) == [
+                "host-1.example.com. 1 A 192.0.2.1", "host-2.example.com. 1 A 192.0.2.2",
+                "host-3.example.com. 1 A 192.0.2.3",
+                "p00108.example.com. 60 CNAME q8.example.",
+                "p00112.example.com. 60 CNAME q12.example.",
+                "p00116.example.com. 60 CNAME q16.example.",
+                #"0a-000a-7-12.example.com. 1 TXT "10 $ $""#,
+                "2.1.0.0.ip6.example.com. 1 STEER web", "example.com. 1 MX 7 mail.example.com.",
+            ])
+    }
 }
