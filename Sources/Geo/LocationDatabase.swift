@@ -1,0 +1,168 @@
+// A MaxMind database on disk, opened through libmaxminddb: the one file that knows the library.
+//
+// Queries never come here. `Geography` compiles the tree once, and asks for single addresses to
+// explain a decision.
+
+internal import CMaxMindDB
+public import DNSWire
+internal import Glibc
+
+/// An open database of the City or Country kind, any vendor's.
+///
+/// The file is mapped, not read: replace it by renaming another over it, never by writing into it.
+@safe public final class LocationDatabase: Sendable {
+    /// What the records can hold.
+    public enum Kind: String, Sendable {
+        /// Countries with subdivisions, cities and coordinates.
+        case city = "City"
+        /// Countries and continents alone: nothing to measure a distance to.
+        case country = "Country"
+    }
+
+    public let path: String
+    public let kind: Kind
+    /// What the vendor calls it, as `GeoLite2-City`.
+    public let type: String
+    /// When the vendor made it, in seconds since 1970.
+    public let buildDate: UInt64
+    public let nodeCount: Int
+    /// 4 or 6; a database of 4 knows nothing of IPv6 addresses.
+    public let ipVersion: Int
+
+    let tree: SearchTree
+    let data: DataSection
+    /// Never written after `init`; the library's readers take it as const.
+    private nonisolated(unsafe) let handle: UnsafeMutablePointer<MMDB_s>
+
+    /// Opens and checks a database.
+    ///
+    /// Whole trees are checked while they are compiled, where each node is read anyway.
+    public init(path: String) throws(GeoError) {
+        let handle = UnsafeMutablePointer<MMDB_s>.allocate(capacity: 1)
+        // Safe: the path lives through the call, and the handle is only read if the call succeeded.
+        let status = unsafe MMDB_open(path, UInt32(MMDB_MODE_MMAP), handle)
+        guard status == MMDB_SUCCESS else {
+            let systemError = errno
+            unsafe handle.deallocate()
+            throw GeoError(path: path, Self.message(status: status, systemError: systemError))
+        }
+        do throws(GeoError) {
+            // Safe: opened above; the mapping has `file_size` octets and lives until `deinit`.
+            let file = unsafe UnsafeRawBufferPointer(
+                start: handle.pointee.file_content, count: Int(handle.pointee.file_size))
+            let metadata = unsafe handle.pointee.metadata
+            let type = unsafe metadata.database_type.map { unsafe String(cString: $0) } ?? ""
+            let version = unsafe Int(metadata.ip_version)
+            let kind = try Self.kind(ofType: type, path: path)
+            guard version == 4 || version == 6,
+                let tree = unsafe SearchTree(
+                    section: file, nodeCount: metadata.node_count,
+                    recordBits: Int(metadata.record_size), isIPv6: version == 6)
+            else { throw Self.damaged(path, "its search tree doesn't fit into the file") }
+            let start = tree.length + SearchTree.separatorLength
+            guard let data = unsafe DataSection(.init(rebasing: file[start...]))
+            else { throw Self.damaged(path, "it has no data") }
+            self.path = path
+            self.kind = kind
+            self.type = type
+            buildDate = unsafe metadata.build_epoch
+            nodeCount = Int(tree.nodeCount)
+            ipVersion = version
+            self.tree = tree
+            self.data = data
+            unsafe self.handle = handle
+        } catch {
+            // Safe: opened above and not used after.
+            unsafe MMDB_close(handle)
+            unsafe handle.deallocate()
+            throw error
+        }
+    }
+
+    deinit {
+        // Safe: opened in `init`; nothing that reads the mapping outlives its database.
+        unsafe MMDB_close(handle)
+        unsafe handle.deallocate()
+    }
+
+    /// Looks one address up, by libmaxminddb's own walk; no space is folded here.
+    ///
+    /// - Returns: what is known, and the network that shares the record, or that shares knowing
+    ///   nothing.
+    public func location(of address: IPAddress) -> (location: Location?, network: IPNetwork) {
+        let bits = Int(address.family.rawValue)
+        var status: Int32 = 0
+        let result = unsafe lookup(address, &status)
+        var length = unsafe Int(result.netmask)
+        // The library counts from the IPv6 root; an IPv4 space that is one record ends above /96.
+        if address.family == .ipv4, ipVersion == 6 { length -= 96 }
+        if status != MMDB_SUCCESS { length = 0 }
+        guard let network = IPNetwork(address, length: min(max(length, 0), bits)) else {
+            preconditionFailure("a length within the family's bits makes a network")
+        }
+        guard status == MMDB_SUCCESS, unsafe result.found_entry else { return (nil, network) }
+        var decoder = RecordDecoder(data, withCities: true)
+        let offset = unsafe Int(result.entry.offset)
+        return ((try? decoder.location(at: offset)) ?? nil, network)
+    }
+
+    private func lookup(_ address: IPAddress, _ status: inout Int32) -> MMDB_lookup_result_s {
+        var storage = sockaddr_storage()
+        // Safe: the storage is large and aligned enough for each family, and outlives the call.
+        return unsafe withUnsafeMutablePointer(to: &storage) { storage in
+            let raw = UnsafeMutableRawPointer(storage)
+            switch address.family {
+            case .ipv4:
+                let socket = unsafe raw.bindMemory(to: sockaddr_in.self, capacity: 1)
+                unsafe socket.pointee.sin_family = sa_family_t(AF_INET)
+                unsafe socket.pointee.sin_addr.s_addr = address.ipv4Bits.bigEndian
+            case .ipv6:
+                let socket = unsafe raw.bindMemory(to: sockaddr_in6.self, capacity: 1)
+                unsafe socket.pointee.sin6_family = sa_family_t(AF_INET6)
+                unsafe withUnsafeMutableBytes(of: &socket.pointee.sin6_addr) { octets in
+                    unsafe octets.storeBytes(of: address.high.bigEndian, as: UInt64.self)
+                    unsafe octets.storeBytes(
+                        of: address.low.bigEndian, toByteOffset: 8, as: UInt64.self)
+                }
+            }
+            return unsafe MMDB_lookup_sockaddr(
+                handle, raw.assumingMemoryBound(to: sockaddr.self), &status)
+        }
+    }
+}
+
+// MARK: - What can be wrong
+
+extension LocationDatabase {
+    /// Types in the vendors' names that have the records of a City or Country database.
+    private static func kind(ofType type: String, path: String) throws(GeoError) -> Kind {
+        let words = type.lowercased()
+        if words.contains("city") || words.contains("enterprise") { return .city }
+        if words.contains("country") { return .country }
+        throw GeoError(
+            path: path,
+            "holds \"\(type)\", which doesn't say where an address is; use a City or Country "
+                + "database, as GeoLite2-City or dbip-city-lite (scripts/fetch-geo gets one)")
+    }
+
+    static func damaged(_ path: String, _ what: String) -> GeoError {
+        GeoError(path: path, "\(what); the file is damaged: fetch it again")
+    }
+
+    private static func message(status: Int32, systemError: Int32) -> String {
+        switch status {
+        case MMDB_FILE_OPEN_ERROR, MMDB_IO_ERROR:
+            // Safe: strerror never returns null, and the text is copied at once.
+            let reason = unsafe String(cString: strerror(systemError))
+            return "can't be opened (\(reason)); scripts/fetch-geo gets a database"
+        case MMDB_INVALID_METADATA_ERROR, MMDB_UNKNOWN_DATABASE_FORMAT_ERROR:
+            return "is not a MaxMind database, or cut off; give an unpacked .mmdb file "
+                + "(scripts/fetch-geo gets one)"
+        case MMDB_OUT_OF_MEMORY_ERROR: return "can't be opened: out of memory"
+        default:
+            // Safe: the library returns static texts.
+            let reason = unsafe String(cString: MMDB_strerror(status))
+            return "is damaged (\(reason)); fetch it again"
+        }
+    }
+}

@@ -1,0 +1,191 @@
+// The data section of a MaxMind database: what a record says of a place.
+//
+// Compiling decodes half a million distinct records, and libmaxminddb's lookup by path, nine per
+// record, would take most of a second for that. What records share (countries, subdivisions) is
+// decoded once. Format: MaxMind DB File Format Specification 2.0, "Output Data Section"; its values
+// are read in `DataSection`.
+
+/// Decodes places, remembering the parts that records share; for one thread, while the database
+/// lives.
+struct RecordDecoder {
+    private let section: DataSection
+    private let withCities: Bool
+    /// How many values the record may still have, and how many all records together.
+    private var budget = 0
+    private var totalBudget: Int
+
+    private var codeIndices = OffsetTable()
+    private var codes: [String?] = []
+    private var subdivisionIndices = OffsetTable()
+    private var subdivisionLists: [[String]] = []
+
+    /// More values than any record has: MaxMind's largest have some 300. Bounds the work on a
+    /// record that claims millions of entries.
+    static let maximumValues = 5_000
+    /// How many values all records may have together, for each octet of the section: records that
+    /// stand for themselves have less than one, and shared parts are decoded once. Bounds the work
+    /// on a million records that share one large map.
+    static let maximumValuesPerOctet = 4
+    /// The largest first, then what lies inside it; no vendor gives more than two.
+    static let maximumSubdivisions = 4
+    /// Names longer than this are no names.
+    static let maximumTextLength = 1_000
+
+    /// - Parameter withCities: whether to read the city's name; compiling has no use for it.
+    init(_ section: DataSection, withCities: Bool) {
+        self.section = section
+        self.withCities = withCities
+        totalBudget = section.count * Self.maximumValuesPerOctet + Self.maximumValues
+    }
+
+    /// What the record at `offset` says of its network; nil if nothing that steering could use.
+    mutating func location(at offset: Int) throws(DataFault) -> Location? {
+        budget = min(Self.maximumValues, totalBudget)
+        let granted = budget
+        defer { totalBudget -= granted - budget }
+        var location = Location()
+        let map = try section.value(at: offset)
+        guard map.type == .map else { return nil }
+        var cursor = map.payload
+        for _ in 0..<map.size {
+            let key = try section.key(at: &cursor)
+            switch key {
+            case .country: location.country = try code(in: cursor, key: .isoCode)
+            case .continent: location.continent = try code(in: cursor, key: .code)
+            case .location: location.coordinates = try coordinates(at: cursor)
+            case .subdivisions: location.subdivisions = try subdivisions(at: cursor)
+            case .city where withCities: location.city = try englishName(in: cursor)
+            default: break
+            }
+            try section.skip(&cursor, &budget)
+        }
+        let isKnown =
+            location.coordinates != nil || location.country != nil || location.continent != nil
+            || !location.subdivisions.isEmpty || location.city != nil
+        return isKnown ? location : nil
+    }
+
+    // MARK: - Parts of a record
+
+    /// A two-letter code; `ZZ` and all that isn't two letters mean "unknown".
+    private mutating func code(in map: Int, key: DataKey) throws(DataFault) -> String? {
+        let target = try section.target(of: map)
+        if let known = codeIndices[target] { return codes[Int(known)] }
+        var code = try text(in: map, key: key)?.uppercased()
+        if let text = code,
+            text.utf8.count != 2 || text == "ZZ"
+                || !text.utf8.allSatisfy({ (0x41...0x5A).contains($0) })
+        {
+            code = nil
+        }
+        codeIndices[target] = UInt32(codes.count)
+        codes.append(code)
+        return code
+    }
+
+    private mutating func subdivisions(at offset: Int) throws(DataFault) -> [String] {
+        let target = try section.target(of: offset)
+        if let known = subdivisionIndices[target] { return subdivisionLists[Int(known)] }
+        let array = try section.value(at: offset)
+        guard array.type == .array else { return [] }
+        var result: [String] = []
+        var cursor = array.payload
+        for _ in 0..<min(array.size, Self.maximumSubdivisions) {
+            if let code = try text(in: cursor, key: .isoCode) {
+                result.append(code.uppercased())
+            } else if let name = try englishName(in: cursor) {
+                result.append(name)
+            }
+            try section.skip(&cursor, &budget)
+        }
+        subdivisionIndices[target] = UInt32(subdivisionLists.count)
+        subdivisionLists.append(result)
+        return result
+    }
+
+    private mutating func coordinates(at offset: Int) throws(DataFault) -> Coordinates? {
+        let map = try section.value(at: offset)
+        guard map.type == .map else { return nil }
+        var latitude: Double?
+        var longitude: Double?
+        var cursor = map.payload
+        for _ in 0..<map.size {
+            switch try section.key(at: &cursor) {
+            case .latitude: latitude = try section.number(at: cursor)
+            case .longitude: longitude = try section.number(at: cursor)
+            default: break
+            }
+            try section.skip(&cursor, &budget)
+        }
+        // Comparisons are false for NaN.
+        guard let latitude, let longitude, abs(latitude) <= 90, abs(longitude) <= 180 else {
+            return nil
+        }
+        return Coordinates(latitude: latitude, longitude: longitude)
+    }
+
+    private mutating func englishName(in map: Int) throws(DataFault) -> String? {
+        guard let names = try value(of: .names, in: map) else { return nil }
+        return try text(in: names, key: .en)
+    }
+
+    private mutating func text(in map: Int, key: DataKey) throws(DataFault) -> String? {
+        guard let place = try value(of: key, in: map) else { return nil }
+        return try section.text(at: place, maximumLength: Self.maximumTextLength)
+    }
+
+    /// The place of a key's value in the map at `offset`; nil if the key or the map isn't there.
+    private mutating func value(of key: DataKey, in offset: Int) throws(DataFault) -> Int? {
+        let map = try section.value(at: offset)
+        guard map.type == .map else { return nil }
+        var cursor = map.payload
+        for _ in 0..<map.size {
+            if try section.key(at: &cursor) == key { return cursor }
+            try section.skip(&cursor, &budget)
+        }
+        return nil
+    }
+}
+
+/// A hash table from offsets in a database to small numbers: half a million offsets are looked up
+/// ten million times while compiling.
+struct OffsetTable {
+    /// The offset in the upper half and one more than the number in the lower; 0 is a free slot.
+    private var slots: [UInt64] = []
+    private var count = 0
+
+    @inline(__always)
+    private func slot(of offset: UInt32) -> Int {
+        let mask = slots.count &- 1
+        // Offsets are some ten octets apart: a multiplication spreads them (Fibonacci hashing).
+        var index = Int(truncatingIfNeeded: (UInt64(offset) &* 0x9E37_79B9_7F4A_7C15) >> 32) & mask
+        while slots[index] != 0, UInt32(truncatingIfNeeded: slots[index] >> 32) != offset {
+            index = (index &+ 1) & mask
+        }
+        return index
+    }
+
+    subscript(offset: UInt32) -> UInt32? {
+        @inline(__always)
+        get {
+            guard !slots.isEmpty else { return nil }
+            let found = slots[slot(of: offset)]
+            return found == 0 ? nil : UInt32(truncatingIfNeeded: found) &- 1
+        }
+        set {
+            guard let newValue, newValue < .max else { return }
+            if count * 4 >= slots.count * 3 { grow() }
+            let index = slot(of: offset)
+            if slots[index] == 0 { count += 1 }
+            slots[index] = UInt64(offset) << 32 | UInt64(newValue + 1)
+        }
+    }
+
+    private mutating func grow() {
+        let old = slots
+        slots = Array(repeating: 0, count: max(16, old.count * 2))
+        for entry in old where entry != 0 {
+            slots[slot(of: UInt32(truncatingIfNeeded: entry >> 32))] = entry
+        }
+    }
+}
