@@ -79,8 +79,9 @@ extension Monitor {
         let known = probeTypes.map { $0.type }
         let words = known.joined(separator: ", ")
         guard let type = entries.first(where: { $0.name == "type" })?.value, !type.isNull else {
+            let subject = value.path.isEmpty ? "" : "\(value.path): "
             diagnostics.error(
-                at: value.position, "\(value.path): the key \"type\" is missing; one of \(words)")
+                at: value.position, "\(subject)the key \"type\" is missing; one of \(words)")
             return nil
         }
         if let found = probeTypes.first(where: { $0.type == type.text }) { return found }
