@@ -71,10 +71,8 @@ struct ConnectionTable: ~Copyable {
         return connection
     }
 
-    /// Calls `body` with each connection; the table may lose that connection meanwhile.
-    func all() -> [TCPConnection] {
-        byNetwork.values.flatMap { $0 }
-    }
+    /// The connections at this moment, in no order.
+    var all: [TCPConnection] { byNetwork.values.flatMap { $0 } }
 
     // MARK: The list
 

@@ -119,8 +119,7 @@ extension DNSServer {
         var tcp: [OpenSocket] = []
         var udp: [OpenSocket] = []
         var chosenPort: UInt16 = 0
-        let seconds = limits.tcpIdleTimeout.components.seconds
-        let timeout = Int32(clamping: max(1, seconds) * 1_000)
+        let timeout = Int32(clamping: limits.idleTime.nanoseconds / 1_000_000)
         for var address in listen {
             let takesAnyPort = address.port == 0
             if takesAnyPort { address.port = chosenPort }

@@ -65,7 +65,7 @@ struct TCPServer: Sendable {
                     counters: counters), eventLoop: loop)
         }.wait()
         let interval = TimeAmount.nanoseconds(
-            max(1_000_000, TimeAmount(limits.tcpIdleTimeout).nanoseconds / sweepsPerTimeout))
+            max(1_000_000, limits.idleTime.nanoseconds / sweepsPerTimeout))
         loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
             service.value.sweep()
         }

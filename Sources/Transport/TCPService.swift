@@ -32,7 +32,7 @@ final class TCPService {
         self.loop = loop
         self.counters = counters
         self.publisher = publisher
-        idleTimeout = TimeAmount(limits.tcpIdleTimeout)
+        idleTimeout = limits.idleTime
         responder = Responder(seed: seed)
         (snapshot, generation) = publisher.current
         table = ConnectionTable(
@@ -76,7 +76,7 @@ final class TCPService {
     func finishAll() -> EventLoopFuture<Void> {
         let promise = emptied ?? loop.makePromise(of: Void.self)
         emptied = promise
-        for connection in table.all() { connection.finish() }
+        for connection in table.all { connection.finish() }
         if table.count == 0 { promise.succeed() }
         return promise.futureResult
     }

@@ -1,5 +1,7 @@
 // The limits an operator may set, each with its default's reason.
 
+import NIOCore
+
 /// What TCP clients may take of the server.
 public struct TransportLimits: Sendable, Equatable {
     /// How long a connection may stay open without completing a query or taking its answers.
@@ -15,4 +17,10 @@ public struct TransportLimits: Sendable, Equatable {
     public var tcpConnectionsPerNetwork = 64
 
     public init() {}
+
+    /// The idle timeout for timers: at least a millisecond, at most a day, as no longer one makes
+    /// sense and sums of times then cannot overflow.
+    var idleTime: TimeAmount {
+        TimeAmount(max(.milliseconds(1), min(tcpIdleTimeout, .seconds(86_400))))
+    }
 }

@@ -245,6 +245,20 @@ import Transport
         #expect(client.receive() == [])
     }
 
+    @Test("stop does not wait for a client that takes no answers")
+    func stopWithStuckClient() throws {
+        let server = try startServer()
+        let client = try TestSocket.connected(
+            to: "127.0.0.1", port: server.port, stream: true, timeoutMilliseconds: 200,
+            receiveBuffer: 4_096)
+        let block = (UInt16(0)..<1_000).flatMap { framed(query(id: $0)) }
+        while client.send(block) {}
+        let begin = ContinuousClock.now
+        server.stop()
+        #expect(ContinuousClock.now - begin < .seconds(1))
+        #expect(server.counters.tcp.open == 0)
+    }
+
     @Test("resets at any moment harm nobody")
     func resets() throws {
         let server = try startServer()
