@@ -11,10 +11,7 @@ extension SteeringState {
     ///   - random: 64 fresh random bits; used only where something is drawn by weight.
     public func decide(service: Int, client: Client, random: UInt64) -> Decision {
         let compiled = steering.services[service]
-        var match = LocationMatch(outcome: 0, scope: 0)
-        if compiled.tree >= 0 {
-            match = steering.trees[Int(compiled.tree)].lookup(client.address)
-        }
+        let match = steering.lookup(client.address, inTree: compiled.tree)
         let index = compiled.outcome + match.outcome
         let outcome = steering.outcomes[Int(index)]
         var decision = Decision(

@@ -97,11 +97,14 @@ extension Match {
     ///   a database or an override may see it otherwise.
     func isCovered(by earlier: [Match], trustingContinents: Bool = false) -> Bool {
         if earlier.contains(where: { isCovered(by: $0, trustingContinents) }) { return true }
-        // Several rules may share the work: look along one field, entry by entry.
+        // Several rules may share the work: look along one field, entry by entry. Where that would
+        // take long, a needless rule stays unnoticed, which harms nobody.
         func each<Entry>(
             _ entries: Set<Entry>?, _ field: WritableKeyPath<Match, Set<Entry>?>
         ) -> Bool {
-            guard let entries, entries.count > 1 else { return false }
+            guard let entries, entries.count > 1, entries.count * earlier.count <= 100_000 else {
+                return false
+            }
             return entries.allSatisfy { entry in
                 var part = self
                 part[keyPath: field] = [entry]

@@ -111,15 +111,29 @@ struct NamedEntries {
             return nil
         }
         if let found = index[name] { return found }
-        let hint =
-            closestMatch(to: name, among: index.keys).map { "; did you mean \"\($0)\"?" }
-            ?? (entries.isEmpty
-                ? "; no \(kind)s are defined"
-                : entries.count > 12
-                    ? "" : "; defined are \(entries.map(\.name).joined(separator: ", "))")
+        var hint = ""
+        if entries.isEmpty {
+            hint = "; no \(kind)s are defined"
+        } else if let near = suggestion(for: name, diagnostics) {
+            hint = "; did you mean \"\(near)\"?"
+        } else if entries.count <= 12 {
+            hint = "; defined are \(entries.map(\.name).joined(separator: ", "))"
+        }
         diagnostics.error(
             at: value.position, "\(value.path): there is no \(kind) \"\(name)\"\(hint)")
         return nil
+    }
+
+    /// The name that was probably meant.
+    ///
+    /// Comparing with every name costs some milliseconds; after the first hundred faults, and for
+    /// what is too long for a name, it is not worth them.
+    private func suggestion(for name: String, _ diagnostics: Diagnostics) -> String? {
+        guard name.utf8.count <= SteeringLimit.nameLength, diagnostics.errorCount < 100 else {
+            return nil
+        }
+        return closestMatch(
+            to: name, among: index.keys.filter { $0.utf8.count <= SteeringLimit.nameLength })
     }
 }
 

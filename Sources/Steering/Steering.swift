@@ -6,6 +6,7 @@ internal import DNSWire
 public import Geo
 
 /// Compiled steering; immutable, made anew when a pool file or a database changes.
+@safe
 public final class Steering: Sendable {
     public let configuration: SteeringConfiguration
     public let geography: Geography
@@ -15,7 +16,9 @@ public final class Steering: Sendable {
     /// The index of each service by its name.
     private let serviceIndexes: [String: Int]
     let services: ContiguousArray<CompiledService>
-    let trees: ContiguousArray<LocationTree>
+    private let trees: [LocationTree]
+    /// The trees once more, for queries: a call through these counts no references.
+    private let treeReferences: ContiguousArray<Unmanaged<LocationTree>>
     let outcomes: ContiguousArray<Outcome>
     /// The pools of all outcomes, each a run of indexes into `configuration.pools`, best first.
     let rankings: ContiguousArray<UInt32>
@@ -39,6 +42,9 @@ public final class Steering: Sendable {
             configuration.services.enumerated().map { ($1.name, $0) }
         ) { first, _ in first }
         trees = compiler.trees
+        // Safe: `trees` keeps them alive as long as `self`, and each use borrows `self`.
+        unsafe treeReferences = ContiguousArray(
+            compiler.trees.map { unsafe Unmanaged.passUnretained($0) })
         outcomes = compiler.outcomes
         rankings = compiler.rankings
         tableRules = compiler.tableRules
@@ -52,6 +58,16 @@ public final class Steering: Sendable {
         let first = configuration.services[service].rules[0].pools[0].pool
         let pool = configuration.pools[first]
         return (pool.serves(.ipv4), pool.serves(.ipv6))
+    }
+
+    /// What a service's location tree says of an address; outcome 0 and scope 0 without a tree.
+    ///
+    /// - Parameter tree: `CompiledService.tree`.
+    @inline(__always)
+    func lookup(_ address: IPAddress, inTree tree: Int32) -> LocationMatch {
+        guard tree >= 0 else { return LocationMatch(outcome: 0, scope: 0) }
+        // Safe: `trees` holds a strong reference to each for as long as `self` lives.
+        return unsafe treeReferences[Int(tree)]._withUnsafeGuaranteedRef { $0.lookup(address) }
     }
 
     /// How many location trees there are: one for each distinct list of rules that uses places.
@@ -94,7 +110,7 @@ struct TableRule: Sendable {
 private struct RuleCompiler {
     let pools: [Pool]
     let geography: Geography
-    var trees: ContiguousArray<LocationTree> = []
+    var trees: [LocationTree] = []
     var outcomes: ContiguousArray<Outcome> = []
     var rankings: ContiguousArray<UInt32> = []
     var tableRules: [TableRule] = []

@@ -110,7 +110,6 @@ struct RuleTests {
             let scope = try #require(IPNetwork(client, length: Int(decision.scope)))
             for _ in 0..<20 {
                 let other = randomAddress(in: scope, &random)
-                // IPv6 space that carries IPv4 has its own scopes, deeper than this one's leaf.
                 #expect(state.decide(service: 0, client: Client(other), random: 0) == decision)
             }
         }
@@ -240,6 +239,20 @@ struct HealthTests {
             try state(steering).answers("s", "10.0.0.1") == ["192.0.2.1", "192.0.2.2", "192.0.2.3"])
         let decision = try state(steering, down: ["a"]).decide("s", "10.0.0.1")
         #expect(decision.reason == .all && decision.pool == -1 && decision.ipv4.count == 2)
+    }
+
+    @Test("policy all leaves draining origins out, unless there is nothing else")
+    func unionDrains() throws {
+        let steering = try steering(
+            """
+            pools:
+              a: { origins: { o: { addresses: 192.0.2.1, weight: 0 }, p: { addresses: 192.0.2.2 } } }
+              b: { origins: { q: { addresses: 192.0.2.3 } } }
+            services: { s: { rules: [{ policy: all, pools: [a, b] }] } }
+            """)
+        #expect(try state(steering).answers("s", "10.0.0.1") == ["192.0.2.2", "192.0.2.3"])
+        let left = state(steering, down: ["192.0.2.2", "b"])
+        #expect(try left.answers("s", "10.0.0.1") == ["192.0.2.1"])
     }
 
     @Test("a service says which families it answers")
