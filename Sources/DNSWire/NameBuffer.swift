@@ -3,23 +3,36 @@
 // zones can hash and compare any of its suffixes eight octets at a time.
 
 /// Reused space for one canonical name.
-public struct NameBuffer: ~Copyable {
-    /// Room for the longest name and for eight-octet loads at its last octet.
+///
+/// The space is allocated once, with the buffer: as inline storage it would be copied to the stack
+/// at every view of it (Swift 6.3).
+@safe
+public struct NameBuffer: ~Copyable, @unchecked Sendable {
+    /// Room for the longest name, and for eight-octet stores and loads that begin inside it.
     @usableFromInline static let capacity = 264
+    /// Room for where the labels begin: at most 127, and one that turns out to be too many.
+    private static let labelCapacity = 128
 
-    @usableFromInline var octets: InlineArray<264, UInt8>
-    /// Where each label's length octet stands, from the left; the root's is not among them.
-    @usableFromInline var labelStarts: InlineArray<128, UInt8>
+    /// `capacity` octets, and after them where each label's length octet stands, from the left; the
+    /// root's is not among them.
+    @usableFromInline let base: UnsafeMutablePointer<UInt8>
     /// Octets in wire format, the root's included; 1 for the root.
     public private(set) var length: Int
     /// Labels, the root's not counted: at most 127.
     public private(set) var labelCount: Int
 
     public init() {
-        octets = .init(repeating: 0)
-        labelStarts = .init(repeating: 0)
+        let size = Self.capacity + Self.labelCapacity
+        unsafe base = .allocate(capacity: size)
+        // Safe: the memory was just allocated with that size.
+        unsafe base.initialize(repeating: 0, count: size)
         length = 1
         labelCount = 0
+    }
+
+    deinit {
+        // Safe: octets are trivial; nothing else keeps the pointer.
+        unsafe base.deallocate()
     }
 
     /// Fills the buffer from an uncompressed name and returns its length; nil if it isn't one, and
@@ -31,90 +44,97 @@ public struct NameBuffer: ~Copyable {
         // Until all is checked, and where the check fails, the name is the root.
         length = 1
         labelCount = 0
-        octets[0] = 0
+        // Safe: the first of `capacity` octets.
+        unsafe base[0] = 0
         guard start >= 0, start < source.count else { return nil }
-        var position = start
-        let end = min(source.count, start + Name.maximumLength)
+        let end = min(source.count &- start, Name.maximumLength)
+        var position = 0
         var labels = 0
         while true {
             guard position < end else { return nil }
-            let labelLength = Int(source[position])
+            let labelLength = Int(source[start &+ position])
             if labelLength == 0 { break }
             guard labelLength <= Name.maximumLabelLength else { return nil }
-            // At most 127 labels of two octets each fit before `end`.
-            labelStarts[labels] = UInt8(truncatingIfNeeded: position - start)
-            labels += 1
-            position += labelLength + 1
+            // Safe: at most 128 labels of at least two octets begin before octet 255.
+            unsafe base[Self.capacity &+ labels] = UInt8(truncatingIfNeeded: position)
+            labels &+= 1
+            position &+= labelLength &+ 1
         }
-        let total = position + 1 - start
-        fill(from: source, at: start, count: total)
-        length = total
+        fill(from: source, at: start, count: position &+ 1)
+        length = position &+ 1
         labelCount = labels
-        return total
+        return length
     }
 
     /// Copies the octets in lower case and clears the eight that follow.
+    ///
+    /// `load` has checked that 1 to 255 octets follow `start`.
     @inline(__always)
     private mutating func fill(from source: Span<UInt8>, at start: Int, count: Int) {
-        var offset = 0
-        // Safe: octets are trivial; `load` checked the range that is read.
+        // Safe, here and below: octets are trivial, and every load and store is bounded beside it.
         let bytes = unsafe source.bytes
-        var target = octets.mutableSpan
-        var targetBytes = unsafe target.mutableBytes
-        while offset + 8 <= count {
-            // Safe: `load` checked that `count` octets follow `start`; the target has 264.
-            unsafe targetBytes.storeBytes(
-                of: lowercased(
-                    bytes.unsafeLoadUnaligned(
-                        fromUncheckedByteOffset: start &+ offset, as: UInt64.self)),
-                toByteOffset: offset, as: UInt64.self)
+        let target = unsafe UnsafeMutableRawPointer(base)
+        var offset = 0
+        while offset < count {
+            var word: UInt64 = 0
+            let remaining = count &- offset
+            if start &+ offset &+ 8 <= source.count {
+                word = unsafe bytes.unsafeLoadUnaligned(
+                    fromUncheckedByteOffset: start &+ offset, as: UInt64.self)
+                if remaining < 8 { word &= (1 &<< UInt64(8 &* remaining)) &- 1 }
+            } else {
+                // The last octets of the message: fewer than eight.
+                for index in 0..<min(remaining, 8) {
+                    word |= UInt64(source[start &+ offset &+ index]) &<< UInt64(8 &* index)
+                }
+            }
+            // `offset` is at most 248.
+            unsafe target.storeBytes(of: lowercased(word), toByteOffset: offset, as: UInt64.self)
             offset &+= 8
         }
-        var tail: UInt64 = 0
-        var shift: UInt64 = 0
-        while offset &+ Int(shift / 8) < count {
-            tail |= UInt64(source[start &+ offset &+ Int(shift / 8)]) << shift
-            shift += 8
-        }
-        targetBytes.storeBytes(of: lowercased(tail), toByteOffset: offset, as: UInt64.self)
-        if offset + 16 <= Self.capacity {
-            targetBytes.storeBytes(of: 0, toByteOffset: offset + 8, as: UInt64.self)
-        }
+        // `offset` is at most 256.
+        unsafe target.storeBytes(of: 0, toByteOffset: offset, as: UInt64.self)
     }
 
     /// Where the suffix of that many labels begins: 0 labels is the root.
+    ///
+    /// - Precondition: 0 to `labelCount` labels.
     @inlinable
     public func start(ofSuffixWithLabels count: Int) -> Int {
-        count == 0 ? length - 1 : Int(labelStarts[labelCount - count])
+        precondition(count >= 0 && count <= labelCount, "a suffix has at most the name's labels")
+        // Safe: the index was checked on the line above.
+        return count == 0 ? length &- 1 : Int(unsafe base[Self.capacity &+ labelCount &- count])
     }
 
     /// The octets, lower case, `length` of them.
     @inlinable
     public var span: Span<UInt8> {
         @_lifetime(borrow self)
-        get { octets.span.extracting(0..<length) }
+        get {
+            // Safe: the memory lives as long as `self`, and `length` is at most its size.
+            unsafe _overrideLifetime(Span(_unsafeStart: base, count: length), borrowing: self)
+        }
     }
 
     /// Returns the hash of the suffix that begins at octet `start`: `wireHash` of its octets.
     @inlinable
     public func hash(from start: Int) -> UInt32 {
-        wireHash(octets.span, from: start, to: length)
+        wireHash(span, from: start, to: length)
     }
 
-    /// Whether the suffix that begins at octet `start` is the octets `range` of `other`.
+    /// Whether the suffix that begins at octet `start` is the octets of `other` at `offset`.
     @inlinable
     public func suffix(from start: Int, equals other: Span<UInt8>, at offset: Int) -> Bool {
         let count = length &- start
-        guard offset >= 0, start >= 0, count > 0, offset &+ count <= other.count else {
+        guard offset >= 0, start >= 0, count > 0, offset <= other.count &- count else {
             return false
         }
-        let mine = unsafe octets.span.bytes
+        let mine = unsafe UnsafeRawPointer(base)
         let theirs = unsafe other.bytes
         var position = 0
-        // Safe: both ranges were checked above; the loop and the tail stay inside `count`.
+        // Safe, here and below: both ranges were checked above, and nothing beyond is read.
         while position &+ 8 <= count {
-            if unsafe mine.unsafeLoadUnaligned(
-                fromUncheckedByteOffset: start &+ position, as: UInt64.self)
+            if unsafe mine.loadUnaligned(fromByteOffset: start &+ position, as: UInt64.self)
                 != theirs.unsafeLoadUnaligned(
                     fromUncheckedByteOffset: offset &+ position, as: UInt64.self)
             {
@@ -122,8 +142,19 @@ public struct NameBuffer: ~Copyable {
             }
             position &+= 8
         }
+        if count >= 8 {
+            // The last eight once more, so that no octet is compared alone.
+            return unsafe mine.loadUnaligned(
+                fromByteOffset: start &+ count &- 8, as: UInt64.self)
+                == theirs.unsafeLoadUnaligned(
+                    fromUncheckedByteOffset: offset &+ count &- 8, as: UInt64.self)
+        }
         while position < count {
-            if octets[start &+ position] != other[offset &+ position] { return false }
+            if unsafe mine.load(fromByteOffset: start &+ position, as: UInt8.self)
+                != other[offset &+ position]
+            {
+                return false
+            }
             position &+= 1
         }
         return true
