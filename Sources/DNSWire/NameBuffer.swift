@@ -96,6 +96,33 @@ public struct NameBuffer: ~Copyable, @unchecked Sendable {
         unsafe target.storeBytes(of: 0, toByteOffset: offset, as: UInt64.self)
     }
 
+    /// Takes over another buffer's name.
+    public mutating func copy(_ other: borrowing NameBuffer) {
+        octets = other.octets
+        labelStarts = other.labelStarts
+        length = other.length
+        labelCount = other.labelCount
+    }
+
+    /// Puts a name in the place of all but the leftmost `kept` labels, as a DNAME demands.
+    ///
+    /// False, with the buffer unchanged, if the result would be longer than a name can be
+    /// (RFC 6672, section 2.2).
+    public mutating func replaceSuffix(
+        keeping kept: Int, with source: Span<UInt8>, at start: Int
+    ) -> Bool {
+        let prefixLength = self.start(ofSuffixWithLabels: labelCount - kept)
+        var end = start
+        while end < source.count, source[end] != 0 { end += Int(source[end]) + 1 }
+        guard end < source.count, prefixLength + end + 1 - start <= Name.maximumLength else {
+            return false
+        }
+        var joined = InlineArray<264, UInt8>(repeating: 0)
+        for index in 0..<prefixLength { joined[index] = octets[index] }
+        for index in start...end { joined[prefixLength + index - start] = source[index] }
+        return load(joined.span, at: 0) != nil
+    }
+
     /// Where the suffix of that many labels begins: 0 labels is the root.
     ///
     /// - Precondition: 0 to `labelCount` labels.
@@ -114,6 +141,11 @@ public struct NameBuffer: ~Copyable, @unchecked Sendable {
             // Safe: the memory lives as long as `self`, and `length` is at most its size.
             unsafe _overrideLifetime(Span(_unsafeStart: base, count: length), borrowing: self)
         }
+    }
+
+    /// Whether this is that name.
+    public func equals(_ name: Name) -> Bool {
+        name.wire.count == length && suffix(from: 0, equals: name.wire.span, at: 0)
     }
 
     /// Returns the hash of the suffix that begins at octet `start`: `wireHash` of its octets.

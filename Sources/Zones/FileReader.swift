@@ -1,0 +1,60 @@
+// Whole files from disk, with a limit on their size.
+
+internal import Glibc
+
+/// Why a file could not be read, in words that follow "cannot read PATH: ".
+public struct FileError: Error, Hashable, Sendable {
+    public var explanation: String
+
+    public init(explanation: String) {
+        self.explanation = explanation
+    }
+}
+
+/// Returns a regular file's octets.
+///
+/// - Parameter limit: the most octets; a larger file is refused.
+public func readFile(path: String, limit: Int) throws(FileError) -> [UInt8] {
+    // Not to wait for a writer if it is a pipe; that is refused below.
+    // Safe: the string is passed terminated.
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw FileError(explanation: systemMessage(errno)) }
+    defer { close(descriptor) }
+    var status = stat()
+    // Safe: `status` outlives the call.
+    guard unsafe fstat(descriptor, &status) == 0 else {
+        throw FileError(explanation: systemMessage(errno))
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+        throw FileError(explanation: "it is not a regular file")
+    }
+    var octets = [UInt8](repeating: 0, count: min(max(0, Int(status.st_size)), limit) + 1)
+    var count = 0
+    while true {
+        if count == octets.count {
+            // It grew since fstat.
+            octets += [UInt8](repeating: 0, count: 65_536)
+        }
+        let received = unsafe octets.withUnsafeMutableBytes { buffer in
+            // Safe: the rest of the buffer, whose length is the limit given.
+            unsafe read(descriptor, buffer.baseAddress?.advanced(by: count), buffer.count - count)
+        }
+        if received < 0 {
+            if errno == EINTR { continue }
+            throw FileError(explanation: systemMessage(errno))
+        }
+        if received == 0 { break }
+        count += received
+        guard count <= limit else {
+            throw FileError(explanation: "it has more than \(limit) octets, the limit")
+        }
+    }
+    octets.removeLast(octets.count - count)
+    return octets
+}
+
+/// The system's words for an error number.
+private func systemMessage(_ number: Int32) -> String {
+    // Safe: strerror returns a terminated string, copied before any other call.
+    unsafe String(cString: strerror(number))
+}
