@@ -98,29 +98,43 @@ public struct NameBuffer: ~Copyable, @unchecked Sendable {
 
     /// Takes over another buffer's name.
     public mutating func copy(_ other: borrowing NameBuffer) {
-        octets = other.octets
-        labelStarts = other.labelStarts
+        // Safe: both have the same size.
+        unsafe base.update(from: other.base, count: Self.capacity + Self.labelCapacity)
         length = other.length
         labelCount = other.labelCount
     }
 
     /// Puts a name in the place of all but the leftmost `kept` labels, as a DNAME demands.
     ///
-    /// False, with the buffer unchanged, if the result would be longer than a name can be
-    /// (RFC 6672, section 2.2).
+    /// False, with the buffer unchanged, if the source is no uncompressed name or the result would
+    /// be longer than a name can be (RFC 6672, section 2.2).
     public mutating func replaceSuffix(
         keeping kept: Int, with source: Span<UInt8>, at start: Int
     ) -> Bool {
-        let prefixLength = self.start(ofSuffixWithLabels: labelCount - kept)
-        var end = start
-        while end < source.count, source[end] != 0 { end += Int(source[end]) + 1 }
-        guard end < source.count, prefixLength + end + 1 - start <= Name.maximumLength else {
-            return false
+        guard start >= 0, start < source.count else { return false }
+        let prefix = self.start(ofSuffixWithLabels: labelCount - kept)
+        let room = min(source.count - start, Name.maximumLength - prefix)
+        var count = 0
+        while count < room, source[start + count] != 0 {
+            guard source[start + count] <= Name.maximumLabelLength else { return false }
+            count += Int(source[start + count]) + 1
         }
-        var joined = InlineArray<264, UInt8>(repeating: 0)
-        for index in 0..<prefixLength { joined[index] = octets[index] }
-        for index in start...end { joined[prefixLength + index - start] = source[index] }
-        return load(joined.span, at: 0) != nil
+        guard count < room else { return false }
+        labelCount = kept
+        var nextLabel = 0
+        // Safe, here and below: `prefix + count` is at most 254, so at most octet 262 is stored, and
+        // at most 127 labels of two octets begin before it.
+        for index in 0..<count {
+            if index == nextLabel {
+                unsafe base[Self.capacity + labelCount] = UInt8(prefix + index)
+                labelCount += 1
+                nextLabel += Int(source[start + index]) + 1
+            }
+            unsafe base[prefix + index] = asciiLowercased(source[start + index])
+        }
+        for index in 0...8 { unsafe base[prefix + count + index] = 0 }
+        length = prefix + count + 1
+        return true
     }
 
     /// Where the suffix of that many labels begins: 0 labels is the root.
