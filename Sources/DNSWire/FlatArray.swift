@@ -43,6 +43,20 @@ public struct FlatArray<Element: BitwiseCopyable & Sendable>: ~Copyable, @unchec
     @inlinable
     public subscript(index: Int32) -> Element { self[Int(index)] }
 
+    /// All rows, for a class that holds the array and hands out views that borrow the class.
+    ///
+    /// A span can't be taken from a noncopyable field of a class otherwise (Swift 6.3). Unsafe: the
+    /// caller ties the view to the owner's lifetime.
+    @unsafe
+    @inlinable
+    public var unboundSpan: Span<Element> {
+        @_lifetime(immortal)
+        get {
+            // Safe for as long as the owner lives: the memory holds `count` elements.
+            unsafe _overrideLifetime(Span(_unsafeStart: base, count: count), copying: ())
+        }
+    }
+
     /// All rows.
     @inlinable
     public var span: Span<Element> {

@@ -103,6 +103,21 @@ struct RealDatabaseTests {
         }
     }
 
+    @Test("the shipped database makes each continent's clients tell their country")
+    func shipped() throws {
+        let database = try LocationDatabase(path: path)
+        let geography = Geography(database: database)
+        let rows = [
+            ("133.11.0.1", "AS", "JP"), ("129.67.242.154", "EU", "GB"), ("200.160.2.3", "SA", "BR"),
+            ("18.18.18.18", "NA", "US"),
+        ]
+        for (text, continent, country) in rows {
+            let location = try #require(geography.find(ip(text)).location)
+            #expect(location.continent == continent && location.country == country, "\(text)")
+            #expect(location.coordinates != nil)
+        }
+    }
+
     @Test("outcomes and scopes agree with libmaxminddb")
     func agreement() throws {
         let database = try LocationDatabase(path: path)
