@@ -34,9 +34,9 @@ public final class Content: Sendable {
                 ?? (names.isEmpty
                     ? "; no pool file defines a service"
                     : "; defined are \(names.joined(separator: ", "))")
-            for position in reference.positions {
+            for use in reference.uses {
                 diagnostics.error(
-                    at: position, "the service \"\(reference.service)\" is not defined\(hint)")
+                    at: use.position, "the service \"\(reference.service)\" is not defined\(hint)")
             }
         }
         let used = Set(zones.steerReferences.map(\.service))

@@ -48,9 +48,8 @@ public struct Responder: ~Copyable {
     ) -> Int {
         let status = query.read(packet)
         if status == .ignore { return 0 }
-        let identity = snapshot.content.identity.span
         var verdict = Verdict()
-        let reserved = optionsLength(identity)
+        let reserved = optionsLength(snapshot)
         let limit = min(answer.count, messageLimit(carrier))
         // Safe: octets are trivial, and the writer checks every range.
         var writer = MessageWriter(
@@ -60,14 +59,14 @@ public struct Responder: ~Copyable {
         case .query:
             switch query.recordClass {
             case 1: answerInternet(&writer, &verdict, source, snapshot)
-            case 3: answerChaos(&writer, &verdict, identity)
+            case 3: answerChaos(&writer, &verdict, snapshot)
             default: verdict.refuse(.notAuthoritative)
             }
         case .unknownOpcode: verdict.fail(ResponseCode.notImplemented, .notSupported)
         case .unknownVersion: verdict.fail(ResponseCode.badVersion, .none)
         case .malformed, .ignore: verdict.fail(ResponseCode.formatError, .none)
         }
-        if query.hasEDNS { writeOptions(&writer, verdict, reserved: reserved, identity) }
+        if query.hasEDNS { writeOptions(&writer, verdict, reserved: reserved, snapshot) }
         return writer.finish(
             flags: flags(packet, verdict), questions: query.questionEnd > 12 ? 1 : 0)
     }
@@ -82,12 +81,12 @@ public struct Responder: ~Copyable {
     }
 
     /// Octets that the OPT record may need, so that no answer pushes it out.
-    private func optionsLength(_ identity: Span<UInt8>) -> Int {
+    private func optionsLength(_ snapshot: Snapshot) -> Int {
         guard query.hasEDNS else { return 0 }
         // The record, and an extended error of four octets and a code.
         var length = 11 + 6
         if query.hasSubnet { length += 8 + query.subnet.addressOctets }
-        if query.wantsNSID { length += 4 + identity.count }
+        if query.wantsNSID { length += 4 + snapshot.content.identity.count }
         return length
     }
 
@@ -166,9 +165,8 @@ public struct Responder: ~Copyable {
 
     /// Who is steered: the ECS prefix if the resolver disclosed one, else the resolver.
     private func client(_ source: IPAddress) -> Client {
-        query.hasSubnet && query.subnet.sourceLength > 0
-            ? Client(address: query.subnet.address, kind: .subnet)
-            : Client(address: source, kind: .resolver)
+        guard query.hasSubnet, query.subnet.sourceLength > 0 else { return Client(source) }
+        return Client(query.subnet.address, knownBits: query.subnet.sourceLength)
     }
 
     /// Writes the SOA of a negative answer with its negative TTL (RFC 2308, section 3).
@@ -201,20 +199,28 @@ public struct Responder: ~Copyable {
             verdict.isTruncated = true
             return
         }
-        for glue in zones.glue(of: lookup) {
-            let entry = zones.glueEntry(glue)
-            let rrset = zones.rrset(entry.rrset)
-            guard
-                writer.appendBlock(
-                    zones.octets, from: Int(rrset.blockStart), count: Int(rrset.blockLength),
-                    records: Int(rrset.recordCount), layout: rrset.layout, ownerName: zones.octets,
-                    from: Int(entry.nameStart), to: Int(entry.nameEnd), section: .additional)
-            else {
-                // Glue inside the delegated zone has to be whole (RFC 9471, section 3.1).
-                verdict.isTruncated = true
-                return
-            }
+        for index in zones.glue(of: lookup) {
+            let glue = zones.glue(at: index)
+            let isWhole =
+                appendGlue(glue.a, of: glue, zones, &writer)
+                && appendGlue(glue.aaaa, of: glue, zones, &writer)
+            // Glue that the referral is useless without has to be whole (RFC 9471, section 3.1).
+            if !isWhole, glue.isRequired { verdict.isTruncated = true }
+            if !isWhole { return }
         }
+    }
+
+    /// Appends one address RRset of a name server; true if there is none to append.
+    private func appendGlue(
+        _ index: Int32, of glue: Glue, _ zones: ZoneSet, _ writer: inout MessageWriter
+    ) -> Bool {
+        guard index >= 0 else { return true }
+        let rrset = zones.rrset(index)
+        let nameStart = Int(glue.targetStart)
+        return writer.appendBlock(
+            zones.octets, from: rrset.blockStart, count: rrset.blockLength,
+            records: Int(rrset.recordCount), layout: rrset.layout, ownerName: zones.octets,
+            from: nameStart, to: nameStart + Int(glue.targetLength), section: .additional)
     }
 
     /// Writes a CNAME, or a DNAME and the CNAME it makes, and loads its target; nil ends the chain.
@@ -226,7 +232,7 @@ public struct Responder: ~Copyable {
     ) -> UInt16? {
         writer.registerQuestion(query.name)
         let rrset = zones.rrset(lookup.rrset)
-        let dataStart = Int(rrset.blockStart) + 12
+        let dataStart = rrset.blockStart + 12
         if lookup.outcome == .cname {
             guard append(rrset, owner, .answer, zones, &writer) else {
                 verdict.isTruncated = true
@@ -263,7 +269,7 @@ public struct Responder: ~Copyable {
         _ writer: inout MessageWriter
     ) -> Bool {
         writer.appendBlock(
-            zones.octets, from: Int(rrset.blockStart), count: Int(rrset.blockLength),
+            zones.octets, from: rrset.blockStart, count: rrset.blockLength,
             records: Int(rrset.recordCount), layout: rrset.layout, owner: owner, section: section)
     }
 
@@ -284,7 +290,7 @@ public struct Responder: ~Copyable {
             ? query.name.start(ofSuffixWithLabels: labels)
             : target.start(ofSuffixWithLabels: labels)
         return writer.appendBlock(
-            zones.octets, from: Int(rrset.blockStart), count: Int(rrset.blockLength),
+            zones.octets, from: rrset.blockStart, count: rrset.blockLength,
             records: Int(rrset.recordCount), layout: rrset.layout, ownerName: name, from: start,
             to: name.count, section: section)
     }
@@ -293,21 +299,22 @@ public struct Responder: ~Copyable {
 
     /// Answers `id.server` and `hostname.bind` (RFC 4892, section 3); other names are refused.
     private mutating func answerChaos(
-        _ writer: inout MessageWriter, _ verdict: inout Verdict, _ identity: Span<UInt8>
+        _ writer: inout MessageWriter, _ verdict: inout Verdict, _ snapshot: Snapshot
     ) {
+        let identity = snapshot.content.identity
         let isKnown =
             query.name.equals(ChaosName.idServer) || query.name.equals(ChaosName.hostnameBind)
         guard isKnown, identity.count > 0, query.type == .txt || query.type == .any else {
             return verdict.refuse(.notAuthoritative)
         }
         verdict.isAuthoritative = true
-        verdict.isTruncated = !writer.appendText(identity, recordClass: 3, ttl: 0)
+        verdict.isTruncated = !writer.appendText(identity.span, recordClass: 3, ttl: 0)
     }
 
     // MARK: - The end of the message
 
     private mutating func writeOptions(
-        _ writer: inout MessageWriter, _ verdict: Verdict, reserved: Int, _ identity: Span<UInt8>
+        _ writer: inout MessageWriter, _ verdict: Verdict, reserved: Int, _ snapshot: Snapshot
     ) {
         let start = writer.beginOPT(
             reserved: reserved, payloadSize: UInt16(Self.maximumDatagramLength),
@@ -315,8 +322,9 @@ public struct Responder: ~Copyable {
         if query.hasSubnet {
             writer.appendSubnet(query.subnet, scope: verdict.answeredScope(query))
         }
-        if query.wantsNSID, identity.count > 0 {
-            writer.appendOption(EDNSOption.nsid, identity)
+        if query.wantsNSID, snapshot.content.identity.count > 0 {
+            let identity = snapshot.content.identity
+            writer.appendOption(EDNSOption.nsid, identity.span)
         }
         if verdict.extendedError != .none {
             writer.appendExtendedError(verdict.extendedError.rawValue)

@@ -99,13 +99,19 @@ struct RDataReader {
         return token.octets
     }
 
-    /// Returns what is left as one run of octets, words joined.
-    mutating func takeRest() throws(RDataError) -> ArraySlice<UInt8> {
-        let first = try take()
-        guard position < tokens.endIndex else { return first }
-        var joined = Array(first)
-        while position < tokens.endIndex { joined += try take() }
-        return joined[...]
+    /// Returns what is left as one run of digits, words joined.
+    mutating func takeRest(
+        of digits: String, where isDigit: (UInt8) -> Bool
+    ) throws(RDataError) -> ArraySlice<UInt8> {
+        var joined: ArraySlice<UInt8> = []
+        repeat {
+            let word = try take()
+            if let wrong = word.first(where: { !isDigit($0) }) {
+                throw fault("\(quoted([wrong])) is not a \(digits) digit")
+            }
+            if joined.isEmpty { joined = word } else { joined += word }
+        } while position < tokens.endIndex
+        return joined
     }
 
     func finish() throws(RDataError) {
@@ -134,8 +140,8 @@ struct RDataReader {
             repeat { try appendString(try take()) } while position < tokens.endIndex
         case .text, .nonEmptyText: try readText(mayBeEmpty: field == .text)
         case .tag: try readTag()
-        case .hexadecimal: wire += try hexadecimal(try takeRest())
-        case .base64: wire += try base64(try takeRest())
+        case .hexadecimal: wire += try hexadecimalRest()
+        case .base64: wire += try base64Rest()
         case .recordType: append(try recordType().code)
         case .algorithm: append(UInt8(try number(upTo: 255, or: dnssecAlgorithms, "an algorithm")))
         case .certificateType:

@@ -13,7 +13,7 @@ extension RDataReader {
         guard let length = parseDecimal(lengthWord, maximum: UInt64(UInt16.max)) else {
             throw fault("\(quoted(lengthWord)) is not a length from 0 to 65535")
         }
-        if position < tokens.endIndex { wire = try hexadecimal(try takeRest()) }
+        if position < tokens.endIndex { wire = try hexadecimalRest() }
         guard wire.count == Int(length) else {
             throw RDataError(
                 tokenIndex: lengthPosition,
@@ -40,7 +40,8 @@ extension RDataReader {
     }
 
     mutating func readText(mayBeEmpty: Bool) throws(RDataError) {
-        let octets = try unescaped(try take())
+        let text = try take()
+        let octets = try unescaped(text)
         guard mayBeEmpty || !octets.isEmpty else {
             throw fault("the last string of \(type) must not be empty")
         }
@@ -66,24 +67,29 @@ extension RDataReader {
         return octets
     }
 
-    func hexadecimal(_ digits: ArraySlice<UInt8>) throws(RDataError) -> [UInt8] {
+    mutating func hexadecimalRest() throws(RDataError) -> [UInt8] {
+        let digits = try takeRest(of: "hexadecimal") { Hexadecimal.value(of: $0) != nil }
+        return try hexadecimal(digits)
+    }
+
+    private func hexadecimal(_ digits: ArraySlice<UInt8>) throws(RDataError) -> [UInt8] {
         if let octets = Hexadecimal.decode(digits) { return octets }
-        if let wrong = digits.first(where: { Hexadecimal.value(of: $0) == nil }) {
-            throw fault("\(quoted([wrong])) is not a hexadecimal digit")
-        }
         throw fault(
             digits.isEmpty
                 ? "hexadecimal digits are missing"
-                : "\(digits.count) hexadecimal digits; an octet has two, so the number must be even"
-        )
+                : "\(digits.count) hexadecimal digits; an octet has two, so write an even number")
+    }
+
+    mutating func base64Rest() throws(RDataError) -> [UInt8] {
+        let digits = try takeRest(of: "base64") { $0 == 0x3D || Base64.value(of: $0) != nil }
+        return try base64(digits)
     }
 
     func base64(_ digits: ArraySlice<UInt8>) throws(RDataError) -> [UInt8] {
         if let octets = Base64.decode(digits), !octets.isEmpty { return octets }
-        if let wrong = digits.first(where: { $0 != 0x3D && Base64.value(of: $0) == nil }) {
-            throw fault("\(quoted([wrong])) is not a base64 digit")
-        }
-        throw fault("the base64 data is cut off or wrongly padded; its length is a multiple of 4")
+        throw fault(
+            "this is not base64, or it is cut off: 4 digits make 3 octets, with \"=\" up to 4 at "
+                + "the end")
     }
 
     /// NSEC3's salt: hexadecimal, or `-` for none (RFC 5155, section 3.3).
@@ -92,6 +98,9 @@ extension RDataReader {
         if digits.elementsEqual([UInt8(ascii: "-")]) {
             wire.append(0)
             return
+        }
+        guard digits.allSatisfy({ Hexadecimal.value(of: $0) != nil }) else {
+            throw fault("\(quoted(digits)) is not hexadecimal; write - for no salt")
         }
         let salt = try hexadecimal(digits)
         guard salt.count <= 255 else {

@@ -1,6 +1,6 @@
 // The record types that Rhumb knows, one row each: mnemonic, number, and the fields of the data.
-// RDataReader.swift turns text into wire format by these rows, RDataWire.swift checks and walks wire
-// format, RDataWriter.swift turns it into text. A new type is a new row, unless it needs a new kind
+// RDataReader.swift turns text into octets by these rows, RDataWire.swift checks and walks octets,
+// RDataWriter.swift turns them into text. A new type is a new row, unless it needs a new kind
 // of field.
 
 /// One kind of field in record data, with its wire format and its presentation format.
@@ -113,7 +113,8 @@ enum RecordTypeTable {
         .init("APL", 42, "[!]family:address/length ...", .prefixes),
         // RFC 4034
         .init(
-            "DS", 43, "tag algorithm digest-type digest", .uint16, .algorithm, .uint8, .hexadecimal),
+            "DS", 43, "tag algorithm digest-type digest",
+            .uint16, .algorithm, .uint8, .hexadecimal),
         // RFC 4255
         .init("SSHFP", 44, "algorithm type fingerprint", .uint8, .uint8, .hexadecimal),
         // RFC 4034

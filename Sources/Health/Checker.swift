@@ -85,7 +85,7 @@ public final class Checker: Sendable {
         adopt: @escaping @Sendable (HealthUpdate) -> Void = { _ in }
     ) async {
         precondition(
-            targets.allSatisfy { base.verdicts.indices.contains($0.id) },
+            targets.allSatisfy { (0..<base.count).contains($0.id) },
             "every target has a place in the health table")
         let done = loop.flatSubmit { [state] in
             state.value.replace(targets, base: base, adopt: adopt)

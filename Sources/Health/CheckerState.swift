@@ -17,7 +17,7 @@ final class CheckerState {
     private let trust = TrustCache()
 
     private var plan: [(id: Int, watch: Watch)] = []
-    private var base = HealthTable(verdicts: [])
+    private var base = HealthTable(count: 0)
     private var running = 0
     private var slots = concurrency.lowerBound
     private var waiting = CircularBuffer<Watch>()
@@ -185,7 +185,7 @@ final class CheckerState {
         publication = nil
         defer { flips = [] }
         var table = base
-        for (id, watch) in plan { table.verdicts[id] = watch.health.verdict }
+        for (id, watch) in plan { table[id] = watch.health.verdict }
         return HealthUpdate(table: table, transitions: flips)
     }
 }

@@ -235,6 +235,10 @@ final class HTTPExchangeHandler: ChannelInboundHandler {
         case .invalidEOFState: "connection closed by the origin before a whole response"
         case .headerOverflow: "headers of more than \(HTTPExchange.headerLimit) octets"
         case .invalidConstant, .invalidVersion: "the response is not HTTP/1"
+        case .invalidContentLength, .unexpectedContentLength:
+            "malformed HTTP response, a bad Content-Length"
+        case .invalidChunkSize: "malformed HTTP response, a bad chunk size"
+        case .invalidHeaderToken: "malformed HTTP response, a bad header"
         default: "malformed HTTP response (\(error))"
         }
     }

@@ -30,6 +30,8 @@ struct HTTPProbe: Probe {
         self.exchange = exchange
     }
 
+    var port: Int { exchange.port }
+
     func start(_ attempt: ProbeAttempt) {
         attempt.connect(port: exchange.port) { [exchange] in exchange.handlers(for: attempt) }
     }

@@ -35,9 +35,10 @@ struct HTTPSProbe: Probe {
                 "\(place.path): any certificate passes, an expired or foreign one too; "
                     + "remove this and set \"host\" to have it verified")
         } else if settings["host"] == nil {
+            let subject = settings.path.isEmpty ? "" : "\(settings.path): "
             diagnostics.error(
                 at: settings.position,
-                "\(settings.path): the key \"host\" is missing; it names whom the certificate has "
+                "\(subject)the key \"host\" is missing; it names whom the certificate has "
                     + "to be for (or set insecure: true to take any)")
             return nil
         }
@@ -48,6 +49,8 @@ struct HTTPSProbe: Probe {
         case .some(nil): return nil
         }
     }
+
+    var port: Int { exchange.port }
 
     func start(_ attempt: ProbeAttempt) {
         let peer = exchange.host.map { host in

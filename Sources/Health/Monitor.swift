@@ -25,6 +25,9 @@ public struct Monitor: Sendable, Equatable {
     /// The monitor's type as the files name it: `https`.
     public var type: String { Swift.type(of: probe).type }
 
+    /// The port that it asks.
+    public var port: Int { probe.port }
+
     public static func == (a: Monitor, b: Monitor) -> Bool {
         (a.name, a.interval, a.timeout, a.rise, a.fall) == (
             b.name, b.interval, b.timeout, b.rise, b.fall
@@ -76,8 +79,9 @@ extension Monitor {
         let known = probeTypes.map { $0.type }
         let words = known.joined(separator: ", ")
         guard let type = entries.first(where: { $0.name == "type" })?.value, !type.isNull else {
+            let subject = value.path.isEmpty ? "" : "\(value.path): "
             diagnostics.error(
-                at: value.position, "\(value.path): the key \"type\" is missing; one of \(words)")
+                at: value.position, "\(subject)the key \"type\" is missing; one of \(words)")
             return nil
         }
         if let found = probeTypes.first(where: { $0.type == type.text }) { return found }

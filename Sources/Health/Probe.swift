@@ -20,6 +20,9 @@ protocol Probe: Sendable, Equatable {
     /// Reads its own keys; reports all that is wrong, and may return nil then.
     init?(_ settings: SettingsMapping, _ diagnostics: inout Diagnostics)
 
+    /// The port that it asks.
+    var port: Int { get }
+
     /// Starts a try, which has to end in `pass` or `fail`; the deadline is the attempt's matter.
     func start(_ attempt: ProbeAttempt)
 }

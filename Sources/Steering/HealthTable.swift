@@ -1,13 +1,54 @@
-// What steering knows of health: a flat table of verdicts, one for each address of each origin.
+// What is known of every address's health, as one value: the health checker makes it, and a new
+// `SteeringState` is built from it for each group of flips.
 
-/// What is thought of an address.
-public enum Verdict: UInt8, Sendable { case unknown, up, degraded, down }
+public import DNSWire
 
-/// The verdicts of all origin addresses.
-public struct HealthTable: Sendable {
-    public var verdicts: [Verdict]
+/// What the checker says of an address.
+public enum Verdict: UInt8, Sendable, BitwiseCopyable {
+    /// Not checked yet. Counts as down, but as up in a pool without a monitor: the checker ends its
+    /// first round before the first answer, so an address that stays unknown cannot be checked.
+    case unknown
+    case up
+    /// Up, but slower than its monitor wants; answered like up.
+    case degraded
+    case down
 
-    public init(verdicts: [Verdict]) {
-        self.verdicts = verdicts
+    /// Whether clients may be sent there.
+    ///
+    /// - Parameter monitored: whether the address's pool has a monitor. Without one, only an
+    ///   explicit `down` (an operator's word) takes an address out.
+    func isUp(monitored: Bool) -> Bool {
+        switch self {
+        case .up, .degraded: true
+        case .down: false
+        case .unknown: !monitored
+        }
     }
+}
+
+/// The verdicts of all addresses, by the indexes of `Steering.addresses`.
+public struct HealthTable: Sendable, Hashable {
+    public private(set) var verdicts: [Verdict]
+
+    /// A table where every address has the same verdict.
+    public init(count: Int, verdict: Verdict = .unknown) {
+        verdicts = Array(repeating: verdict, count: count)
+    }
+
+    public var count: Int { verdicts.count }
+
+    public subscript(index: Int) -> Verdict {
+        get { verdicts[index] }
+        set { verdicts[index] = newValue }
+    }
+}
+
+/// One address of an origin: what the checker probes and the health table knows by index.
+public struct SteeredAddress: Hashable, Sendable {
+    public var address: IPAddress
+    /// Indexes into `SteeringConfiguration.pools`, and the pool's `origins`.
+    public var pool: Int
+    public var origin: Int
+    /// The name of the pool's monitor; nil if it has none.
+    public var monitor: String?
 }

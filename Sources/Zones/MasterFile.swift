@@ -83,6 +83,7 @@ struct MasterFileReader {
     var openFiles: [String] = []
     var includeCount = 0
     var octetCount = 0
+    var generatedCount = 0
 
     init(apex: Name, diagnostics: Diagnostics) {
         self.apex = apex
@@ -120,7 +121,7 @@ struct MasterFileReader {
     // MARK: - Records
 
     /// Reads `[owner] [ttl] [class] type data`, TTL and class in either order.
-    private mutating func readRecord(_ scanner: borrowing MasterFileScanner) {
+    mutating func readRecord(_ scanner: borrowing MasterFileScanner) {
         var next = 0
         if !scanner.startsWithBlank {
             hasBadOwner = !readOwner(scanner)

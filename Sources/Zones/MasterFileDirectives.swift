@@ -1,4 +1,4 @@
-// The control entries of a master file: $ORIGIN, $TTL and $INCLUDE.
+// The control entries of a master file: $ORIGIN, $TTL and $INCLUDE. ($GENERATE has its own file.)
 
 internal import DNSWire
 internal import Settings
@@ -13,11 +13,10 @@ extension MasterFileReader {
         case "$ORIGIN": readOrigin(scanner)
         case "$TTL": readDefaultTTL(scanner)
         case "$INCLUDE": readInclude(scanner, include: include)
-        case "$GENERATE":
-            report("$GENERATE is not supported yet; write the records out", at: 0, scanner)
+        case "$GENERATE": readGenerate(scanner)
         default:
             let word = Self.shown(word)
-            let near = closestMatch(to: word, among: ["$ORIGIN", "$TTL", "$INCLUDE"])
+            let near = closestMatch(to: word, among: ["$ORIGIN", "$TTL", "$INCLUDE", "$GENERATE"])
             report(
                 "unknown directive \"\(word)\"; "
                     + (near.map { "did you mean \($0)?" }

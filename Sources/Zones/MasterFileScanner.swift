@@ -1,6 +1,6 @@
 // The lexical half of the master-file reader: octets become entries, an entry becomes words
-// (RFC 1035, section 5.1). Comments, quotes, parentheses and line ends are dealt with here; what the
-// words mean is MasterFile.swift's.
+// (RFC 1035, section 5.1). Comments, quotes, parentheses and line ends end here; what words mean is
+// MasterFile.swift's.
 
 internal import DNSWire
 internal import Settings
@@ -21,6 +21,8 @@ struct MasterFileScanner {
     private(set) var words: [RDataToken] = []
     /// Whether that entry began with a blank: its owner is the one before.
     private(set) var startsWithBlank = false
+    /// Where the words stood before $GENERATE made others of them.
+    private var generatedFrom: [Int]?
     private var entryLine = 1
     private var entryLineStart = 0
 
@@ -51,9 +53,21 @@ struct MasterFileScanner {
 
     /// The place of a word; of the end of the last word where the index is past it.
     func place(ofWord index: Int) -> SourcePosition {
+        if let generatedFrom, let last = generatedFrom.last {
+            return place(of: index < generatedFrom.count ? generatedFrom[index] : last)
+        }
         guard index < words.count else { return place(of: words.last?.octets.endIndex ?? position) }
         // A quoted word begins at its quote.
         return place(of: words[index].octets.startIndex - (words[index].isQuoted ? 1 : 0))
+    }
+
+    /// The entry read last with other words for those from the third on, at their places.
+    func generating(_ words: [RDataToken]) -> MasterFileScanner {
+        var copy = self
+        copy.generatedFrom = self.words.dropFirst(2).map(\.octets.startIndex)
+        copy.words = words
+        copy.startsWithBlank = false
+        return copy
     }
 
     // MARK: - Entries

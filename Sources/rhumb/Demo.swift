@@ -83,6 +83,6 @@ private func demoOrigins(_ loaded: Loaded) throws -> [DemoOrigins.Origin] {
     loaded.targets.filter { $0.address.family == .ipv4 && $0.address.ipv4Bits >> 24 == 127 }.map {
         DemoOrigins.Origin(
             name: $0.key.split(separator: "/").prefix(2).joined(separator: "/"),
-            address: $0.address, port: Int($0.monitor.port))
+            address: $0.address, port: $0.monitor.port)
     }
 }

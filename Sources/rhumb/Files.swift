@@ -7,7 +7,7 @@ import Zones
 /// The most octets of a settings or pool file: far beyond any that a person keeps.
 private let textFileLimit = 64 << 20
 
-func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+func fileExists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
 /// The files of a directory with that ending, sorted by name, as `directory/name`; nil if the directory
 /// can't be read. Hidden files, such as editors leave, are passed over.
@@ -53,10 +53,11 @@ func hostName() -> String {
 /// The day of a Unix time, as `2026-11-22`.
 func dayText(_ seconds: UInt64) -> String {
     var time = time_t(clamping: seconds)
-    var parts = tm()
+    var parts = unsafe tm()
+    // Safe: both outlive the call; the time zone, a pointer, is not looked at.
     guard unsafe gmtime_r(&time, &parts) != nil else { return "?" }
     let padded = { (value: Int32) in value < 10 ? "0\(value)" : "\(value)" }
-    return "\(parts.tm_year + 1900)-\(padded(parts.tm_mon + 1))-\(padded(parts.tm_mday))"
+    return unsafe "\(parts.tm_year + 1900)-\(padded(parts.tm_mon + 1))-\(padded(parts.tm_mday))"
 }
 
 /// Prints to standard error.

@@ -55,7 +55,13 @@ struct Loader: Sendable {
         guard let zones, let configuration, let geography, !diagnostics.hasErrors else {
             return nil
         }
-        let steering = Steering(configuration, geography: geography)
+        let steering: Steering
+        do {
+            steering = try Steering(configuration, geography: geography)
+        } catch {
+            diagnostics.error(at: SourcePosition(file: error.path), error.message)
+            return nil
+        }
         guard
             let content = Content(
                 zones: zones, steering: steering, identity: settings.identity ?? hostName(),
@@ -166,8 +172,11 @@ func probeTargets(_ steering: Steering, _ monitors: [String: Monitor]) -> [Probe
     return steering.addresses.enumerated().compactMap { index, steered in
         guard let monitor = steered.monitor.flatMap({ monitors[$0] }) else { return nil }
         let pool = pools[steered.pool]
+        let origin = pool.origins[steered.origin]
+        // Addresses of an origin that are checked at one place are one target: equal keys.
+        let address = origin.checkAddress ?? steered.address
         return ProbeTarget(
-            id: index, key: "\(pool.name)/\(pool.origins[steered.origin].name)/\(steered.address)",
-            address: steered.address, monitor: monitor)
+            id: index, key: "\(pool.name)/\(origin.name)/\(address)", address: address,
+            monitor: monitor)
     }
 }

@@ -17,7 +17,8 @@ struct Serve: AsyncParsableCommand {
 
     @Option(
         name: .shortAndLong,
-        help: "ADDRESS or ADDRESS:PORT to listen on, in place of the settings' (repeatable).")
+        help: "ADDRESS or ADDRESS:PORT to listen on, in place of the settings' (repeatable).",
+        transform: listenAddress)
     var listen: [ListenAddress] = []
 
     func run() async throws {
@@ -47,6 +48,9 @@ func report(_ diagnostics: Diagnostics) {
     if diagnostics.omittedCount > 0 { printError("… and \(diagnostics.omittedCount) more") }
 }
 
-extension ListenAddress: @retroactive ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
+private func listenAddress(_ text: String) throws -> ListenAddress {
+    guard let address = ListenAddress(text) else {
+        throw ValidationError("not ADDRESS or ADDRESS:PORT, as 127.0.0.1:5300 or [::1]:53")
+    }
+    return address
 }

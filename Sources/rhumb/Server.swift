@@ -112,9 +112,9 @@ private func makeTransport(
         addresses = ["0.0.0.0", "::"].compactMap { ListenAddress($0) }
     }
     var limits = TransportLimits()
-    limits.idleTimeout = settings.tcpIdleTimeout
-    limits.connections = settings.tcpConnections
-    limits.connectionsPerPrefix = settings.tcpConnectionsPerClient
+    limits.tcpIdleTimeout = settings.tcpIdleTimeout
+    limits.tcpConnections = settings.tcpConnections
+    limits.tcpConnectionsPerNetwork = settings.tcpConnectionsPerClient
     return DNSServer(
         listen: addresses, workers: settings.workers, limits: limits, publisher: publisher)
 }

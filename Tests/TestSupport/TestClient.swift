@@ -6,7 +6,7 @@ import Glibc
 /// One exchange with a server on loopback.
 public enum TestClient {
     /// How long to wait for an answer, in seconds; loopback needs far less, a busy machine may not.
-    static let patience = 5
+    public static let patience = 5
 
     /// Sends a datagram and returns the answer; nil if none comes.
     public static func askOverUDP(
@@ -31,7 +31,7 @@ public enum TestClient {
         }
         defer { close(socket) }
         let stream = queries.flatMap { bigEndian(UInt16($0.count)) + $0 }
-        guard unsafe send(socket, stream, stream.count, Int32(MSG_NOSIGNAL.rawValue)) == stream.count
+        guard unsafe send(socket, stream, stream.count, Int32(MSG_NOSIGNAL)) == stream.count
         else { return [] }
         var answers: [[UInt8]] = []
         while answers.count < queries.count, let head = receive(2, socket),

@@ -1,4 +1,37 @@
-// What Swift's view of glibc lacks, as static inlines (see Transport).
+// What Swift's view of glibc lacks: datagram batches, the address a datagram was sent to, names of
+// threads. The definitions need _GNU_SOURCE, which changes types that Swift's Glibc module also
+// declares; so they stay in CLinux.c, and this header may be imported beside Glibc.
+// Calls return a negative errno instead of setting errno. No type of this header leaves the target
+// that imports it.
 #ifndef CLINUX_H
 #define CLINUX_H
+
+#include <sys/socket.h>
+
+/// The kernel's `struct mmsghdr`: a message header, and the octets received or sent with it.
+struct cln_message {
+    struct msghdr header;
+    unsigned length;
+};
+
+/// Receives at most `count` datagrams and returns how many; with `waits`, waits for the first one
+/// as long as the socket's receive timeout says.
+int cln_receive(int fd, struct cln_message *messages, unsigned count, _Bool waits);
+
+/// Sends the messages in order and returns how many the kernel took before the first that failed.
+int cln_send(int fd, struct cln_message *messages, unsigned count);
+
+/// Octets of the one control message that a UDP socket is asked for, of either family.
+extern const unsigned long cln_control_room;
+
+/// Makes `reply` leave from the address that `received` was sent to, using its control room.
+///
+/// The interface is left to routing, as the way back may be another one; only link-local
+/// addresses mean nothing without it. Without packet information the kernel chooses.
+void cln_reply_from_asked_address(struct msghdr *received, struct msghdr *reply);
+
+/// Names the calling thread (the first 15 octets count) and leaves signals to the other threads,
+/// except those that a fault of its own raises.
+void cln_begin_thread(const char *name);
+
 #endif

@@ -1,0 +1,183 @@
+// One entry of `pools:`, read and checked.
+//
+// ```yaml
+// monitors:
+//   web: { type: tcp }
+// pools:
+//   main:
+//     location: [50.11, 8.68]     # latitude, longitude; only proximity needs it
+//     monitor: web                # without one, the pool is always up
+//     min_healthy: 1              # with fewer origins up, the pool is not used
+//     policy: weighted            # or all; weighted if any origin states a weight
+//     origins:
+//       one: { addresses: [192.0.2.10, "2001:db8::10"], weight: 2 }
+//       two: { addresses: 192.0.2.11 }
+// ```
+
+internal import DNSWire
+internal import Geo
+internal import Settings
+
+extension PoolFileParser {
+    /// Returns the pool, or nil after reporting what keeps it from being used at all.
+    func parsePool(_ entry: NamedEntry, _ diagnostics: inout Diagnostics) -> Pool? {
+        let keys = ["location", "monitor", "min_healthy", "policy", "origins"]
+        guard let settings = entry.value.mapping(keys, &diagnostics) else { return nil }
+        let location = settings["location"].flatMap { parseCoordinates($0, &diagnostics) }
+        var monitor: String?
+        if let value = settings["monitor"], let index = monitors.find(value, &diagnostics) {
+            monitor = monitors.entries[index].name
+        }
+        let stated = settings["policy"].flatMap { $0.choice(OriginPolicy.self, &diagnostics) }
+        guard let value = settings.required("origins", &diagnostics) else { return nil }
+        let (origins, statesWeight) = parseOrigins(value, stated, &diagnostics)
+        guard !origins.isEmpty else { return nil }
+        let minimumHealthy =
+            settings["min_healthy"].flatMap {
+                parseMinimumHealthy($0, origins: origins.count, &diagnostics)
+            } ?? 1
+        let pool = Pool(
+            name: entry.name, position: entry.position, location: location, monitor: monitor,
+            minimumHealthy: minimumHealthy, policy: stated ?? (statesWeight ? .weighted : .all),
+            origins: origins)
+        checkAnswerSize(pool, &diagnostics)
+        return pool
+    }
+
+    private func parseMinimumHealthy(
+        _ value: SettingsValue, origins: Int, _ diagnostics: inout Diagnostics
+    ) -> Int? {
+        if let text = value.text, let count = Int(text), count > origins {
+            diagnostics.error(
+                at: value.position,
+                "\(value.path): \(count) healthy origins are wanted, but the pool has"
+                    + " \(origins); it could never be used")
+            return nil
+        }
+        return value.integer(in: 1...origins, &diagnostics)
+    }
+
+    // MARK: - Origins
+
+    private func parseOrigins(
+        _ value: SettingsValue, _ policy: OriginPolicy?, _ diagnostics: inout Diagnostics
+    ) -> (origins: [Origin], statesWeight: Bool) {
+        guard let entries = value.namedEntries(&diagnostics) else { return ([], false) }
+        if entries.count > SteeringLimit.originsPerPool {
+            diagnostics.error(
+                at: value.position,
+                "\(value.path): more than \(SteeringLimit.originsPerPool) origins")
+            return ([], false)
+        }
+        var origins: [Origin] = []
+        var statesWeight = false
+        var firstUse: [IPAddress: SourcePosition] = [:]
+        for entry in entries {
+            checkName(entry.name, of: "origin", at: entry.key, &diagnostics)
+            guard let settings = entry.value.mapping(["addresses", "weight", "check_address"], &diagnostics)
+            else { continue }
+            let weight = settings["weight"].flatMap {
+                $0.integer(in: 0...SteeringLimit.weight, &diagnostics)
+            }
+            if let value = settings["weight"] {
+                statesWeight = true
+                if policy == .all {
+                    diagnostics.error(
+                        at: value.position,
+                        "\(value.path): a weight means nothing under policy \"all\"; use"
+                            + " \"policy: weighted\", or remove it")
+                }
+            }
+            guard let value = settings.required("addresses", &diagnostics) else { continue }
+            let addresses = parseAddresses(value, &firstUse, &diagnostics)
+            guard !addresses.isEmpty else { continue }
+            origins.append(
+                Origin(
+                    name: entry.name, position: entry.key, addresses: addresses,
+                    weight: weight ?? 1,
+                    checkAddress: parseCheckAddress(settings["check_address"], &diagnostics)))
+        }
+        if entries.isEmpty {
+            diagnostics.error(at: value.position, "\(value.path): a pool needs at least one origin")
+        }
+        return (origins, statesWeight)
+    }
+
+    private func parseCheckAddress(
+        _ value: SettingsValue?, _ diagnostics: inout Diagnostics
+    ) -> IPAddress? {
+        guard let value else { return nil }
+        let address = value.text.flatMap { IPAddress($0) }
+        if address == nil { value.expected("an IPv4 or IPv6 address", &diagnostics) }
+        return address
+    }
+
+    private func parseAddresses(
+        _ value: SettingsValue, _ firstUse: inout [IPAddress: SourcePosition],
+        _ diagnostics: inout Diagnostics
+    ) -> [IPAddress] {
+        let elements = value.elements(&diagnostics)
+        if elements.isEmpty {
+            diagnostics.error(at: value.position, "\(value.path): an origin needs an address")
+        }
+        var addresses: [IPAddress] = []
+        for element in elements {
+            guard let address = element.text.flatMap({ IPAddress($0) }) else {
+                element.expected("an IPv4 or IPv6 address", &diagnostics)
+                continue
+            }
+            if let why = address.whyNoOrigin {
+                diagnostics.error(at: element.position, "\(element.path): \(address) \(why)")
+            } else if let first = firstUse[address] {
+                diagnostics.error(
+                    at: element.position,
+                    "\(element.path): \(address) is already in this pool, at \(first)")
+            } else {
+                firstUse[address] = element.position
+                addresses.append(address)
+            }
+        }
+        return addresses
+    }
+
+    /// Checks that what one answer carries fits (`SteeringLimit.addressesPerAnswer`).
+    private func checkAnswerSize(_ pool: Pool, _ diagnostics: inout Diagnostics) {
+        let limit = SteeringLimit.addressesPerAnswer
+        let answers =
+            pool.policy == .weighted
+            ? pool.origins.map { ($0.position, "the origin \"\($0.name)\"", $0.addresses) }
+            : [(pool.position, "the pool \"\(pool.name)\"", pool.origins.flatMap(\.addresses))]
+        for (position, subject, addresses) in answers {
+            for (family, name) in [(IPAddress.Family.ipv4, "IPv4"), (.ipv6, "IPv6")] {
+                let count = addresses.count { $0.family == family }
+                guard count > limit else { continue }
+                let cure =
+                    pool.policy == .all && pool.origins.count > 1
+                    ? "; \"policy: weighted\" answers with one origin at a time" : ""
+                diagnostics.error(
+                    at: position,
+                    "\(subject) has \(count) \(name) addresses; an answer holds \(limit)\(cure)")
+            }
+        }
+    }
+}
+
+extension IPAddress {
+    /// Why no client can be steered to this address; nil if one can.
+    fileprivate var whyNoOrigin: String? {
+        switch family {
+        case .ipv4:
+            if ipv4Bits == 0 { return "is the unspecified address; clients cannot reach it" }
+            if ipv4Bits >> 28 == 0xE { return "is a multicast address; clients cannot reach it" }
+            if ipv4Bits == .max { return "is the broadcast address; clients cannot reach it" }
+        case .ipv6:
+            if high == 0, low == 0 { return "is the unspecified address; clients cannot reach it" }
+            if high >> 56 == 0xFF { return "is a multicast address; clients cannot reach it" }
+            if high == 0, low >> 32 == 0xFFFF {
+                let address = IPAddress(ipv4: UInt32(truncatingIfNeeded: low))
+                return "is an IPv4 address in IPv6's clothes; write \(address)"
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,218 @@
+// One entry of `services:`, read and checked.
+//
+// ```yaml
+// pools:
+//   main: { origins: { one: { addresses: 192.0.2.10 } } }
+//   spare: { origins: { two: { addresses: 192.0.2.20 } } }
+// services:
+//   web:
+//     rules:                           # the first that matches decides
+//       - match: { networks: 10.0.0.0/8 }
+//         pools: [main]
+//       - match: { continents: [EU], countries: [CH, DE], subdivisions: [CH-ZH, DE-BW] }
+//         policy: weighted             # proximity, failover (if none is stated), weighted, all
+//         pools: [{ pool: main, weight: 3 }, spare]
+//       - pools: [main, spare]         # no match: everyone else
+//     fallback: spare                  # when the pools of a rule are all down
+//     when_all_down: fallback
+// ```
+
+internal import DNSWire
+internal import Settings
+
+/// What a service answers when a rule's pools are all down.
+private enum WhenAllDown: String, CaseIterable { case fallback }
+
+extension PoolFileParser {
+    /// Returns the service, or nil after reporting what keeps it from being used at all.
+    ///
+    /// - Parameter parsedPools: by index; nil for a pool whose faults are reported already.
+    func parseService(
+        _ entry: NamedEntry, _ parsedPools: [Pool?], _ diagnostics: inout Diagnostics
+    ) -> Service? {
+        let keys = ["rules", "fallback", "when_all_down"]
+        guard let settings = entry.value.mapping(keys, &diagnostics) else { return nil }
+        let fallback = settings["fallback"].flatMap { pools.find($0, &diagnostics) }
+        _ = settings["when_all_down"].flatMap { $0.choice(WhenAllDown.self, &diagnostics) }
+        guard let value = settings.required("rules", &diagnostics) else { return nil }
+        let elements = value.elements(&diagnostics)
+        if elements.isEmpty || elements.count > SteeringLimit.rulesPerService {
+            diagnostics.error(
+                at: value.position,
+                "\(value.path): a service has 1 to \(SteeringLimit.rulesPerService) rules")
+            return nil
+        }
+        let rules = elements.map { parseRule($0, parsedPools, &diagnostics) }
+        checkReach(elements, rules, &diagnostics)
+        let complete = rules.compactMap(\.self)
+        guard complete.count == elements.count else { return nil }
+        if complete.last?.match != nil, settings["fallback"] == nil {
+            diagnostics.error(
+                at: entry.position,
+                "the service \"\(entry.name)\" has no answer for clients that no rule matches;"
+                    + " add \"fallback: POOL\", or a last rule without \"match\"")
+        }
+        let service = Service(
+            name: entry.name, position: entry.position, rules: complete, fallback: fallback)
+        checkFamilies(service, parsedPools, &diagnostics)
+        return service
+    }
+
+    // MARK: - Rules
+
+    private func parseRule(
+        _ value: SettingsValue, _ parsedPools: [Pool?], _ diagnostics: inout Diagnostics
+    ) -> Rule? {
+        guard let settings = value.mapping(["match", "policy", "pools"], &diagnostics)
+        else { return nil }
+        let match = settings["match"].map { parseMatch($0, &diagnostics) }
+        let policy = settings["policy"].map { parsePolicy($0, &diagnostics) } ?? Policy.standard
+        guard let list = settings.required("pools", &diagnostics) else { return nil }
+        let elements = list.elements(&diagnostics)
+        if elements.isEmpty || elements.count > SteeringLimit.poolsPerRule {
+            diagnostics.error(
+                at: list.position,
+                "\(list.path): a rule has 1 to \(SteeringLimit.poolsPerRule) pools")
+            return nil
+        }
+        var references: [PoolReference] = []
+        for element in elements {
+            guard let reference = parseReference(element, policy, &diagnostics) else { continue }
+            if references.contains(where: { $0.pool == reference.pool }) {
+                diagnostics.error(
+                    at: element.position,
+                    "\(element.path): the pool \"\(pools.entries[reference.pool].name)\" is already"
+                        + " in this rule")
+            } else {
+                references.append(reference)
+            }
+        }
+        // A match or policy that could not be read must not lead to follow-up errors.
+        if case .some(.none) = match { return nil }
+        guard let policy, references.count == elements.count else { return nil }
+        let rule = Rule(
+            position: value.position, match: match ?? nil, policy: policy, pools: references)
+        if policy == .union { checkUnion(rule, parsedPools, &diagnostics) }
+        return rule
+    }
+
+    private func parsePolicy(_ value: SettingsValue, _ diagnostics: inout Diagnostics) -> Policy? {
+        if let policy = value.text.flatMap(Policy.named) { return policy }
+        let names = Policy.all.map(\.name)
+        let hint = value.text.flatMap { closestMatch(to: $0, among: names) }
+        value.expected(
+            "one of \(names.joined(separator: ", "))"
+                + (hint.map { " (did you mean \($0)?)" } ?? ""),
+            &diagnostics)
+        return nil
+    }
+
+    /// A pool's name, or a mapping with it and what the rule's policy takes.
+    private func parseReference(
+        _ value: SettingsValue, _ policy: Policy?, _ diagnostics: inout Diagnostics
+    ) -> PoolReference? {
+        guard case .mapping = value.content else {
+            return pools.find(value, &diagnostics).map { PoolReference(pool: $0) }
+        }
+        guard let settings = value.mapping(["pool", "weight", "bias"], &diagnostics),
+            let name = settings.required("pool", &diagnostics)
+        else { return nil }
+        var reference = pools.find(name, &diagnostics).map { PoolReference(pool: $0) }
+        for (key, range) in [
+            ("weight", 0...SteeringLimit.weight),
+            ("bias", -SteeringLimit.bias...SteeringLimit.bias),
+        ] {
+            guard let stated = settings[key] else { continue }
+            if let policy, !policy.entryKeys.contains(key) {
+                let takers = Policy.all.filter { $0.entryKeys.contains(key) }.map(\.name)
+                diagnostics.error(
+                    at: stated.position,
+                    "\(stated.path): a \(key) means nothing under policy \"\(policy)\"; it takes"
+                        + " \"policy: \(takers.joined(separator: " or "))\"")
+                continue
+            }
+            guard let number = stated.integer(in: range, &diagnostics) else { continue }
+            if key == "weight" { reference?.weight = number } else { reference?.bias = number }
+        }
+        return reference
+    }
+
+    // MARK: - Checks over several rules
+
+    /// Reports rules that no client can get to, because earlier ones take all of theirs.
+    private func checkReach(
+        _ elements: [SettingsValue], _ rules: [Rule?], _ diagnostics: inout Diagnostics
+    ) {
+        var earlier: [Match] = []
+        var last: SourcePosition?
+        for (element, rule) in zip(elements, rules) {
+            if let last {
+                diagnostics.error(
+                    at: element.position,
+                    "\(element.path): this rule never matches; the one at \(last) has no \"match\""
+                        + " and takes every client")
+                continue
+            }
+            guard let rule else { continue }
+            guard let match = rule.match else {
+                last = rule.position
+                continue
+            }
+            if match.isCovered(by: earlier) {
+                diagnostics.error(
+                    at: element.position,
+                    "\(element.path): this rule never matches; earlier rules take all its clients"
+                        + " (\(match.text)); move it up, or remove it")
+            } else if match.isCovered(by: earlier, trustingContinents: true) {
+                diagnostics.warning(
+                    at: element.position,
+                    "\(element.path): this rule will hardly match; an earlier rule takes the"
+                        + " continent that its countries are in (\(match.text)); move it up")
+            }
+            earlier.append(match)
+        }
+    }
+
+    /// Reports pools that lack a family which another pool of the service has.
+    ///
+    /// Else AAAA would be NODATA for some clients only, and resolvers may keep a negative answer
+    /// for everyone (RFC 7871, section 7.4).
+    private func checkFamilies(
+        _ service: Service, _ parsedPools: [Pool?], _ diagnostics: inout Diagnostics
+    ) {
+        var indexes: [Int] = []
+        for index in service.rules.flatMap({ $0.pools.map(\.pool) }) + [service.fallback ?? -1]
+        where index >= 0 && !indexes.contains(index) {
+            indexes.append(index)
+        }
+        let members = indexes.compactMap { parsedPools[$0] }
+        for (family, name) in [(IPAddress.Family.ipv4, "IPv4"), (.ipv6, "IPv6")] {
+            guard let having = members.first(where: { $0.serves(family) }) else { continue }
+            for pool in members where !pool.serves(family) {
+                diagnostics.error(
+                    at: pool.position,
+                    "the pool \"\(pool.name)\" has no \(name) address, but \"\(having.name)\" has,"
+                        + " and the service \"\(service.name)\" uses both: some clients would find"
+                        + " no \(name) address, and resolvers would keep that answer for all; add"
+                        + " one to this pool, or leave \(name) out of all")
+            }
+        }
+    }
+
+    private func checkUnion(
+        _ rule: Rule, _ parsedPools: [Pool?], _ diagnostics: inout Diagnostics
+    ) {
+        let members = rule.pools.compactMap { parsedPools[$0.pool] }
+        let addresses = Set(members.flatMap { $0.origins.flatMap(\.addresses) })
+        for (family, name) in [(IPAddress.Family.ipv4, "IPv4"), (.ipv6, "IPv6")] {
+            let count = addresses.count { $0.family == family }
+            if count > SteeringLimit.addressesPerAnswer {
+                diagnostics.error(
+                    at: rule.position,
+                    "the pools of this rule have \(count) \(name) addresses together, and policy"
+                        + " \"all\" answers with all; an answer holds"
+                        + " \(SteeringLimit.addressesPerAnswer)")
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+// Pools, services and geography compiled into what decisions read: a location tree for each
+// distinct list of rules, whose outcomes are "this rule, these pools in this order". Health is not
+// in here, so a dead origin recompiles nothing; `SteeringState` lays it on top.
+
+internal import DNSWire
+public import Geo
+
+/// Compiled steering; immutable, made anew when a pool file or a database changes.
+@safe
+public final class Steering: Sendable {
+    public let configuration: SteeringConfiguration
+    public let geography: Geography
+    /// Every address of every origin in file order; its indexes are those of the health table.
+    public let addresses: [SteeredAddress]
+
+    /// The index of each service by its name.
+    private let serviceIndexes: [String: Int]
+    let services: ContiguousArray<CompiledService>
+    private let trees: [LocationTree]
+    /// The trees once more, for queries: a call through these counts no references.
+    private let treeReferences: ContiguousArray<Unmanaged<LocationTree>>
+    let outcomes: ContiguousArray<Outcome>
+    /// The pools of all outcomes, each a run of indexes into `configuration.pools`, best first.
+    let rankings: ContiguousArray<UInt32>
+    /// The rules whose pick needs a table made from health.
+    let tableRules: [TableRule]
+
+    /// Compiles; walks the whole database once for each distinct list of rules that uses places.
+    public init(_ configuration: SteeringConfiguration, geography: Geography) throws(GeoError) {
+        self.configuration = configuration
+        self.geography = geography
+        addresses = configuration.pools.enumerated().flatMap { pool, settings in
+            settings.origins.enumerated().flatMap { origin, settings in
+                settings.addresses.map { ($0, origin) }
+            }.map { SteeredAddress(address: $0, pool: pool, origin: $1, monitor: settings.monitor) }
+        }
+        var compiler = RuleCompiler(pools: configuration.pools, geography: geography)
+        var services: ContiguousArray<CompiledService> = []
+        for service in configuration.services { services.append(try compiler.compile(service)) }
+        self.services = services
+        serviceIndexes = Dictionary(
+            configuration.services.enumerated().map { ($1.name, $0) }
+        ) { first, _ in first }
+        trees = compiler.trees
+        // Safe: `trees` keeps them alive as long as `self`, and each use borrows `self`.
+        unsafe treeReferences = ContiguousArray(
+            compiler.trees.map { unsafe Unmanaged.passUnretained($0) })
+        outcomes = compiler.outcomes
+        rankings = compiler.rankings
+        tableRules = compiler.tableRules
+    }
+
+    /// The index of a service, for `SteeringState.decide`; nil if there is none of that name.
+    public func service(named name: String) -> Int? { serviceIndexes[name] }
+
+    /// Which address families a service answers: all its pools have the same.
+    public func families(ofService service: Int) -> (ipv4: Bool, ipv6: Bool) {
+        let first = configuration.services[service].rules[0].pools[0].pool
+        let pool = configuration.pools[first]
+        return (pool.serves(.ipv4), pool.serves(.ipv6))
+    }
+
+    /// What a service's location tree says of an address; outcome 0 and scope 0 without a tree.
+    ///
+    /// - Parameter tree: `CompiledService.tree`.
+    @inline(__always)
+    func lookup(_ address: IPAddress, inTree tree: Int32) -> LocationMatch {
+        guard tree >= 0 else { return LocationMatch(outcome: 0, scope: 0) }
+        // Safe: `trees` holds a strong reference to each for as long as `self` lives.
+        return unsafe treeReferences[Int(tree)]._withUnsafeGuaranteedRef { $0.lookup(address) }
+    }
+
+    /// How many location trees there are: one for each distinct list of rules that uses places.
+    public var treeCount: Int { trees.count }
+}
+
+// MARK: - What compilation yields
+
+/// Where a service's decisions start.
+struct CompiledService: Sendable, BitwiseCopyable {
+    /// The index of its location tree; negative if its outcome is the same for everyone.
+    var tree: Int32
+    /// The index of its first outcome, from which its tree counts; without a tree, the only one.
+    var outcome: UInt32
+    /// The index of its fallback pool; negative for "the first pool of the decision".
+    var fallback: Int32
+}
+
+/// What the location tree says of a client: which rule matched, and its pools, best first.
+struct Outcome: Sendable, BitwiseCopyable {
+    /// The index of the rule in its service; negative if none matched.
+    var rule: Int32
+    var pick: Pick
+    /// The index into `tableRules`, where the pick needs one.
+    var table: UInt32
+    /// Its run in `rankings`.
+    var start: UInt32
+    var count: UInt32
+}
+
+/// A rule that is picked from by a table: what `SteeringState` makes the table from.
+struct TableRule: Sendable {
+    var pick: Pick
+    var pools: [PoolReference]
+}
+
+// MARK: - Compilation
+
+/// Compiles services one after the other; equal lists of rules share one tree.
+private struct RuleCompiler {
+    let pools: [Pool]
+    let geography: Geography
+    var trees: [LocationTree] = []
+    var outcomes: ContiguousArray<Outcome> = []
+    var rankings: ContiguousArray<UInt32> = []
+    var tableRules: [TableRule] = []
+    private var compiled: [[RuleContent]: CompiledService] = [:]
+
+    /// A rule without its place in the file.
+    private struct RuleContent: Hashable {
+        var match: Match?
+        var policy: Policy
+        var pools: [PoolReference]
+    }
+
+    /// An outcome within one list of rules.
+    private struct OutcomeKey: Hashable {
+        var rule: Int
+        var order: [Int]
+    }
+
+    /// A rule made ready to be asked about many places.
+    private struct ReadyRule {
+        var rule: Rule
+        /// Which of the lists given to the location tree are this rule's networks.
+        var networkList: Int?
+        var candidates: [Policy.Candidate]
+        var table: UInt32
+    }
+
+    init(pools: [Pool], geography: Geography) {
+        self.pools = pools
+        self.geography = geography
+    }
+
+    mutating func compile(_ service: Service) throws(GeoError) -> CompiledService {
+        let key = service.rules.map {
+            RuleContent(match: $0.match, policy: $0.policy, pools: $0.pools)
+        }
+        var result: CompiledService
+        if let shared = compiled[key] {
+            result = shared
+        } else {
+            result = try compile(service.rules)
+            compiled[key] = result
+        }
+        result.fallback = service.fallback.map(Int32.init) ?? -1
+        return result
+    }
+
+    private mutating func compile(_ rules: [Rule]) throws(GeoError) -> CompiledService {
+        var networks: [[IPNetwork]] = []
+        let ready = rules.map { rule in
+            var networkList: Int?
+            if let list = rule.match?.networks {
+                networkList = networks.count
+                networks.append(Array(list))
+            }
+            return ReadyRule(
+                rule: rule, networkList: networkList,
+                candidates: rule.pools.map {
+                    Policy.Candidate(
+                        point: pools[$0.pool].location.map(SurfacePoint.init), bias: $0.bias)
+                },
+                table: makeTable(rule))
+        }
+        let first = UInt32(outcomes.count)
+        var interned: [OutcomeKey: UInt32] = [:]
+        if let only = rules.first, only.match == nil, !only.policy.dependsOnPlace {
+            // Nobody's place matters, so the scope is 0 and no database need be walked.
+            _ = outcome(ready, nil, [], &interned)
+            return CompiledService(tree: -1, outcome: first, fallback: -1)
+        }
+        let tree = try geography.compile(networks: networks) { location, matchedLists in
+            outcome(ready, location, matchedLists, &interned)
+        }
+        trees.append(tree)
+        return CompiledService(tree: Int32(trees.count - 1), outcome: first, fallback: -1)
+    }
+
+    private mutating func makeTable(_ rule: Rule) -> UInt32 {
+        switch rule.policy.pick {
+        case .firstUsable, .nothing: return 0
+        case .byWeight, .union:
+            tableRules.append(TableRule(pick: rule.policy.pick, pools: rule.pools))
+            return UInt32(tableRules.count - 1)
+        }
+    }
+
+    /// What these rules say of a place, counted within their own outcomes; made when first needed.
+    private mutating func outcome(
+        _ rules: [ReadyRule], _ location: Location?, _ matchedLists: [Int],
+        _ interned: inout [OutcomeKey: UInt32]
+    ) -> UInt32 {
+        let index = rules.firstIndex { ready in
+            let inNetworks = ready.networkList.map(matchedLists.contains) ?? false
+            return ready.rule.match?.firstMismatch(inNetworks: inNetworks, location: location)
+                == nil
+        }
+        var key = OutcomeKey(rule: -1, order: [])
+        if let index {
+            let ready = rules[index]
+            let client = location?.coordinates.map(SurfacePoint.init)
+            key = OutcomeKey(
+                rule: index, order: ready.rule.policy.order(ready.candidates, client))
+        }
+        if let known = interned[key] { return known }
+        let ready = index.map { rules[$0] }
+        let new = Outcome(
+            rule: Int32(key.rule), pick: ready?.rule.policy.pick ?? .nothing,
+            table: ready?.table ?? 0, start: UInt32(rankings.count), count: UInt32(key.order.count))
+        for position in key.order {
+            rankings.append(UInt32(ready?.rule.pools[position].pool ?? 0))
+        }
+        outcomes.append(new)
+        let number = UInt32(interned.count)
+        interned[key] = number
+        return number
+    }
+}

@@ -1,0 +1,130 @@
+// What the pool files say, checked: pools, services and their rules as values, names resolved to
+// indexes. `PoolFileParser` makes it, `Steering` compiles it. Indexes follow file order.
+
+public import DNSWire
+public import Geo
+public import Settings
+
+/// Everything that the pool files of one server say; several files form one namespace.
+public struct SteeringConfiguration: Sendable {
+    public var pools: [Pool] = []
+    public var services: [Service] = []
+    /// The `monitors:` entries, unread: their keys belong to the health checker.
+    public var monitors: [MonitorEntry] = []
+
+    public init() {}
+}
+
+/// One entry of `monitors:`; only its name matters to steering.
+public struct MonitorEntry: Sendable {
+    public var name: String
+    public var position: SourcePosition
+    public var value: SettingsValue
+}
+
+/// Origins at one place.
+public struct Pool: Sendable {
+    public var name: String
+    public var position: SourcePosition
+    /// Where the pool is; nil for a pool that proximity puts last.
+    public var location: Coordinates?
+    /// The name of the monitor that checks the origins; nil for a pool that is always up.
+    public var monitor: String?
+    /// How many origins must be up for the pool to be used; at least 1.
+    public var minimumHealthy: Int
+    public var policy: OriginPolicy
+    /// Never empty.
+    public var origins: [Origin]
+
+    /// Whether any origin has an address of that family.
+    public func serves(_ family: IPAddress.Family) -> Bool {
+        origins.contains { $0.addresses.contains { $0.family == family } }
+    }
+}
+
+/// How a pool picks among its origins.
+public enum OriginPolicy: String, CaseIterable, Sendable {
+    /// Every answer carries the addresses of one origin, drawn by weight.
+    case weighted
+    /// Every answer carries the addresses of all origins that are up.
+    case all
+}
+
+/// A server that clients are steered to.
+public struct Origin: Sendable {
+    public var name: String
+    public var position: SourcePosition
+    /// Never empty, no two alike within the pool.
+    public var addresses: [IPAddress]
+    /// The share of the draws, 0 to 65,535; 0 is drawn only where every candidate has 0.
+    public var weight: Int
+    /// Where the monitor asks in place of the addresses: what it finds holds for all of them.
+    public var checkAddress: IPAddress?
+}
+
+/// What a STEER record names: ordered rules, and where clients go when those give nothing.
+public struct Service: Sendable {
+    public var name: String
+    public var position: SourcePosition
+    /// The first that matches decides; never empty.
+    public var rules: [Rule]
+    /// The index of the pool for clients that no rule matches and for when a rule's pools are all
+    /// down; nil means the first pool of the decision at hand.
+    public var fallback: Int?
+}
+
+/// An optional match on the client's place, a policy, and its pools in order.
+public struct Rule: Sendable {
+    public var position: SourcePosition
+    /// Nil matches everyone.
+    public var match: Match?
+    public var policy: Policy
+    /// Never empty, no pool twice.
+    public var pools: [PoolReference]
+}
+
+/// A pool as a rule lists it.
+public struct PoolReference: Hashable, Sendable {
+    /// The index of the pool.
+    public var pool: Int
+    /// The share of the draws under `weighted`, 0 to 65,535.
+    public var weight = 1
+    /// -99 to 99; under `proximity`, more draws clients from farther away.
+    public var bias = 0
+
+    public init(pool: Int, weight: Int = 1, bias: Int = 0) {
+        self.pool = pool
+        self.weight = weight
+        self.bias = bias
+    }
+}
+
+// MARK: - Limits
+
+/// What a configuration may hold; each bounds memory or time that a mistaken file would cost.
+public enum SteeringLimit {
+    /// The health checker probes addresses of every pool; outcomes name pools in 32 bits.
+    public static let pools = 4_096
+    /// Enough for a hall of servers at one place.
+    public static let originsPerPool = 256
+    /// What the health table indexes and the checker can probe from one machine.
+    public static let addresses = 65_536
+    public static let services = 4_096
+    /// A tree is compiled in (networks x matching rules); explain lists every rule.
+    public static let rulesPerService = 256
+    /// Each distinct place is ranked against each pool of a proximity rule at load.
+    public static let poolsPerRule = 64
+    /// Entries of one field of a match.
+    public static let entriesPerMatch = 10_000
+    /// Octets of a name: it must fit one character-string of a STEER record, and a metric's label.
+    public static let nameLength = 63
+    /// Addresses of one family that one answer may carry.
+    ///
+    /// An answer without fragments is 1,232 octets; header (12), the longest question (259), OPT
+    /// (11), client subnet (24) and cookie (28) leave 898, and an AAAA record takes 28.
+    public static let addressesPerAnswer = 32
+    /// The largest weight, so that sums of weights stay far below 64 bits.
+    public static let weight = 65_535
+    /// The largest bias either way: 100 would make a distance zero or infinite.
+    public static let bias = 99
+}

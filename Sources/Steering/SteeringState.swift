@@ -1,0 +1,233 @@
+// Steering with the health of one moment laid on top: everything a decision reads, in flat arrays.
+//
+// Built on the control plane for each group of health flips; a few thousand addresses take well
+// under a millisecond, and no tree is touched. Every answer that can be given is a run of one of
+// the two address arrays, so that deciding copies nothing.
+
+public import DNSWire
+
+/// What a query sees of steering; immutable.
+public final class SteeringState: Sendable {
+    public let steering: Steering
+    public let health: HealthTable
+
+    let pools: ContiguousArray<PoolState>
+    /// By the index of `Steering.tableRules`.
+    let tables: ContiguousArray<RuleTable>
+    /// The entries of all draw tables.
+    let draws: ContiguousArray<DrawEntry>
+    /// The addresses that answers carry, as 32 bits in host order.
+    @usableFromInline let ipv4: ContiguousArray<UInt32>
+    /// The addresses that answers carry, as pairs: the first 64 bits, then the last.
+    @usableFromInline let ipv6: ContiguousArray<UInt64>
+
+    /// - Precondition: `health` has one verdict for each of `steering.addresses`.
+    public init(_ steering: Steering, health: HealthTable) {
+        precondition(
+            health.count == steering.addresses.count,
+            "a health table belongs to the steering whose addresses it counts")
+        self.steering = steering
+        self.health = health
+        var builder = StateBuilder(steering, health)
+        let pools = ContiguousArray(
+            steering.configuration.pools.indices.map { builder.addPool($0) })
+        self.pools = pools
+        tables = ContiguousArray(steering.tableRules.map { builder.addTable($0, pools) })
+        draws = builder.draws
+        ipv4 = builder.ipv4
+        ipv6 = builder.ipv6
+    }
+
+    /// An IPv4 address of a decision, as 32 bits in host order.
+    ///
+    /// - Parameter index: one of the decision's `ipv4` range.
+    @inlinable
+    public func ipv4Address(_ index: UInt32) -> UInt32 { ipv4[Int(index)] }
+
+    /// An IPv6 address of a decision, as its first and last 64 bits in host order.
+    ///
+    /// - Parameter index: one of the decision's `ipv6` range.
+    @inlinable
+    public func ipv6Address(_ index: UInt32) -> (high: UInt64, low: UInt64) {
+        (ipv6[2 * Int(index)], ipv6[2 * Int(index) + 1])
+    }
+
+    /// The addresses of a decision, for people and tests; the packet writer reads them one by one.
+    public func addresses(_ decision: Decision) -> [IPAddress] {
+        decision.ipv4.indices.map { IPAddress(ipv4: ipv4Address($0)) }
+            + decision.ipv6.indices.map {
+                let (high, low) = ipv6Address($0)
+                return IPAddress(family: .ipv6, high: high, low: low)
+            }
+    }
+}
+
+// MARK: - The tables
+
+/// One pool at this moment.
+struct PoolState: Sendable, BitwiseCopyable {
+    /// Whether enough of its origins are up.
+    var isUsable: Bool
+    /// How many of its origins are up.
+    var healthyOrigins: UInt16
+    /// What it answers with; a table of one entry needs no draw.
+    var ipv4: DrawTable
+    var ipv6: DrawTable
+}
+
+/// What a `weighted` rule draws from, or what an `all` rule answers; the other part is empty.
+struct RuleTable: Sendable, BitwiseCopyable {
+    var pools = DrawTable()
+    var ipv4 = AddressRange()
+    var ipv6 = AddressRange()
+    /// Whether any pool of the rule can be used.
+    var isUsable = false
+}
+
+/// A run of `draws`.
+struct DrawTable: Sendable, BitwiseCopyable {
+    var start: UInt32 = 0
+    var count: UInt32 = 0
+}
+
+/// One thing that can be drawn.
+struct DrawEntry: Sendable, BitwiseCopyable {
+    /// The sum of the weights up to and with this entry; the last one's is the total.
+    var sum: UInt64
+    /// The index of the pool, or of the origin in its pool; negative for a pool's origins together.
+    var item: Int32
+    var range = AddressRange()
+}
+
+// MARK: - Building
+
+private struct StateBuilder {
+    private let configuration: SteeringConfiguration
+    /// Whether each address may be answered, by health index.
+    private let isUp: [Bool]
+    /// The health index of each pool's first address.
+    private let firstAddress: [Int]
+    var draws: ContiguousArray<DrawEntry> = []
+    var ipv4: ContiguousArray<UInt32> = []
+    var ipv6: ContiguousArray<UInt64> = []
+
+    init(_ steering: Steering, _ health: HealthTable) {
+        configuration = steering.configuration
+        isUp = zip(steering.addresses, health.verdicts).map {
+            $1.isUp(monitored: $0.monitor != nil)
+        }
+        var first: [Int] = []
+        var count = 0
+        for pool in steering.configuration.pools {
+            first.append(count)
+            count += pool.origins.reduce(0) { $0 + $1.addresses.count }
+        }
+        firstAddress = first
+    }
+
+    mutating func addPool(_ index: Int) -> PoolState {
+        let pool = configuration.pools[index]
+        var health = firstAddress[index]
+        // Per origin, its addresses and whether each is up.
+        let origins = pool.origins.map { origin in
+            defer { health += origin.addresses.count }
+            return origin.addresses.enumerated().map { (address: $1, isUp: isUp[health + $0]) }
+        }
+        let healthy = origins.count { $0.contains(where: \.isUp) }
+        return PoolState(
+            isUsable: healthy >= pool.minimumHealthy, healthyOrigins: UInt16(healthy),
+            ipv4: addAnswers(pool, origins, .ipv4), ipv6: addAnswers(pool, origins, .ipv6))
+    }
+
+    /// Adds what a pool answers for one family: the addresses that are up, or, if none is, all.
+    private mutating func addAnswers(
+        _ pool: Pool, _ origins: [[(address: IPAddress, isUp: Bool)]], _ family: IPAddress.Family
+    ) -> DrawTable {
+        let ofFamily = origins.map { $0.filter { $0.address.family == family } }
+        let anyUp = ofFamily.contains { $0.contains(where: \.isUp) }
+        var ranges: [(item: Int, weight: Int, range: AddressRange)] = []
+        for (index, addresses) in ofFamily.enumerated() {
+            let answered = addresses.filter { $0.isUp || !anyUp }.map(\.address)
+            guard !answered.isEmpty else { continue }
+            ranges.append((index, pool.origins[index].weight, add(answered, family)))
+        }
+        guard let first = ranges.first?.range else { return DrawTable() }
+        switch pool.policy {
+        case .weighted: return addDraws(ranges)
+        case .all:
+            // The origins' ranges follow each other, so together they are one.
+            let count = ranges.reduce(0) { $0 + $1.range.count }
+            return addDraws([(-1, 1, AddressRange(start: first.start, count: count))])
+        }
+    }
+
+    /// Adds a draw table; items of weight 0 are left out, unless all have it: then all are equal.
+    private mutating func addDraws(
+        _ items: [(item: Int, weight: Int, range: AddressRange)]
+    ) -> DrawTable {
+        let isAllZero = items.allSatisfy { $0.weight == 0 }
+        let start = draws.count
+        var sum: UInt64 = 0
+        for (item, weight, range) in items where weight > 0 || isAllZero {
+            sum += isAllZero ? 1 : UInt64(weight)
+            draws.append(DrawEntry(sum: sum, item: Int32(item), range: range))
+        }
+        return DrawTable(start: UInt32(start), count: UInt32(draws.count - start))
+    }
+
+    private mutating func add(_ addresses: [IPAddress], _ family: IPAddress.Family) -> AddressRange
+    {
+        switch family {
+        case .ipv4:
+            ipv4 += addresses.map(\.ipv4Bits)
+            return AddressRange(
+                start: UInt32(ipv4.count - addresses.count), count: UInt32(addresses.count))
+        case .ipv6:
+            for address in addresses {
+                ipv6 += [address.high, address.low]
+            }
+            return AddressRange(
+                start: UInt32(ipv6.count / 2 - addresses.count), count: UInt32(addresses.count))
+        }
+    }
+
+    mutating func addTable(_ rule: TableRule, _ pools: ContiguousArray<PoolState>) -> RuleTable {
+        let usable = rule.pools.filter { pools[$0.pool].isUsable }
+        var table = RuleTable(isUsable: !usable.isEmpty)
+        switch rule.pick {
+        case .byWeight:
+            table.pools = addDraws(usable.map { ($0.pool, $0.weight, AddressRange()) })
+        case .union:
+            table.ipv4 = addUnion(usable, .ipv4)
+            table.ipv6 = addUnion(usable, .ipv6)
+        case .firstUsable, .nothing: break
+        }
+        return table
+    }
+
+    /// Adds what usable pools answer together; an address that several have is there once.
+    private mutating func addUnion(
+        _ usable: [PoolReference], _ family: IPAddress.Family
+    ) -> AddressRange {
+        // The best kind that there is: up and not draining, up, any.
+        var preferred: [IPAddress] = []
+        var up: [IPAddress] = []
+        var all: [IPAddress] = []
+        for reference in usable {
+            var health = firstAddress[reference.pool]
+            for origin in configuration.pools[reference.pool].origins {
+                for address in origin.addresses {
+                    defer { health += 1 }
+                    guard address.family == family else { continue }
+                    all.append(address)
+                    guard isUp[health] else { continue }
+                    up.append(address)
+                    if origin.weight > 0 { preferred.append(address) }
+                }
+            }
+        }
+        let answered = !preferred.isEmpty ? preferred : !up.isEmpty ? up : all
+        var seen: Set<IPAddress> = []
+        return add(answered.filter { seen.insert($0).inserted }, family)
+    }
+}

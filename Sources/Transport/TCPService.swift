@@ -1,0 +1,146 @@
+// The TCP side's one event loop: its responder, its snapshot, its connections. Everything here runs
+// on that loop, so it needs no locks; connections come to it for answers and to be counted.
+
+import Authority
+import DNSWire
+import NIOCore
+
+/// What all connections of one event loop share.
+final class TCPService {
+    /// The shortest message: a header (RFC 1035, section 4.1.1).
+    private static let shortestMessage = 12
+    /// Answers are gathered up to this before they are handed to the kernel: some hundred plain
+    /// ones in one call, and not much more than one large one in memory.
+    private static let gatherOctets = 16 << 10
+
+    let counters: TCPCounterCells
+    private let loop: any EventLoop
+    private let idleTimeout: TimeAmount
+    private let publisher: SnapshotPublisher
+    private var responder: Responder
+    private var snapshot: Snapshot
+    private var generation: UInt64
+    private var table: ConnectionTable
+    private var scratch = [UInt8](repeating: 0, count: Responder.maximumAnswerLength)
+    /// Set while stopping: completed when the last connection has closed.
+    private var emptied: EventLoopPromise<Void>?
+
+    init(
+        loop: any EventLoop, limits: TransportLimits, publisher: SnapshotPublisher, seed: UInt64,
+        counters: TCPCounterCells
+    ) {
+        self.loop = loop
+        self.counters = counters
+        self.publisher = publisher
+        idleTimeout = limits.idleTime
+        responder = Responder(seed: seed)
+        (snapshot, generation) = publisher.current
+        table = ConnectionTable(
+            limit: limits.tcpConnections, limitPerNetwork: limits.tcpConnectionsPerNetwork)
+    }
+
+    // MARK: Connections
+
+    func opened(_ connection: TCPConnection) {
+        counters.accepted.add(1)
+        guard emptied == nil else { return connection.close() }
+        if let victim = table.insert(connection, at: .now()) {
+            counters.evicted.add(1)
+            victim.close()
+        }
+    }
+
+    func closed(_ connection: TCPConnection) {
+        counters.closed.add(1)
+        table.remove(connection)
+        if table.count == 0 { emptied?.succeed() }
+    }
+
+    /// Notes that the connection did something useful: completed a query or took its answers.
+    func touch(_ connection: TCPConnection) {
+        table.touch(connection, at: .now())
+    }
+
+    /// Closes the connections that are idle for too long; an idle service also lets go of an old
+    /// snapshot here.
+    func sweep() {
+        refreshSnapshot()
+        let moment = NIODeadline.now() - idleTimeout
+        while let connection = table.removeIdle(since: moment) {
+            counters.timedOut.add(1)
+            connection.close()
+        }
+    }
+
+    /// Has every connection finish what it has; the future completes when all are closed.
+    func finishAll() -> EventLoopFuture<Void> {
+        let promise = emptied ?? loop.makePromise(of: Void.self)
+        emptied = promise
+        for connection in table.all { connection.finish() }
+        if table.count == 0 { promise.succeed() }
+        return promise.futureResult
+    }
+
+    // MARK: Answers
+
+    /// What is left in a connection's buffer after some of it was answered.
+    enum Rest {
+        /// No complete message.
+        case incomplete
+        /// Perhaps complete messages: the gathered answers should be written first.
+        case more
+        /// A length that no message has.
+        case malformed
+    }
+
+    /// Takes complete messages out of `inbound` and appends their answers, each after its length
+    /// in two octets (RFC 1035, section 4.2.2), until enough is gathered.
+    func answer(
+        _ inbound: inout ByteBuffer, from connection: TCPConnection, into answers: inout ByteBuffer
+    ) -> Rest {
+        refreshSnapshot()
+        var hadMessage = false
+        defer { if hadMessage { touch(connection) } }
+        while answers.readableBytes < Self.gatherOctets {
+            let start = inbound.readerIndex
+            guard let length = inbound.getInteger(at: start, as: UInt16.self) else {
+                return .incomplete
+            }
+            guard length >= Self.shortestMessage else {
+                counters.malformed.add(1)
+                return .malformed
+            }
+            guard inbound.readableBytes >= 2 + Int(length) else { return .incomplete }
+            inbound.moveReaderIndex(forwardBy: 2)
+            hadMessage = true
+            counters.received.add(1)
+            let answerLength = respond(
+                to: inbound.readableBytesUInt8Span.extracting(first: Int(length)),
+                from: connection.peer)
+            inbound.moveReaderIndex(forwardBy: Int(length))
+            if answerLength == 0 {
+                counters.unanswered.add(1)
+            } else {
+                counters.answered.add(1)
+                answers.writeInteger(UInt16(answerLength))
+                // Safe: octets are plain data.
+                answers.writeBytes(unsafe scratch.span.extracting(first: answerLength).bytes)
+            }
+        }
+        return .more
+    }
+
+    private func respond(to query: Span<UInt8>, from peer: IPAddress) -> Int {
+        var room = scratch.mutableSpan
+        let length = responder.respond(
+            to: query, from: peer, over: .tcp, with: snapshot, into: &room)
+        precondition(length <= Responder.maximumAnswerLength, "an answer longer than its room")
+        return length
+    }
+
+    private func refreshSnapshot() {
+        if publisher.generation != generation {
+            (snapshot, generation) = publisher.current
+        }
+    }
+}

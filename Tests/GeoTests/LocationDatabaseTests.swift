@@ -1,0 +1,187 @@
+// Opening databases of all shapes, and what their records come out as.
+
+import DNSWire
+import Geo
+import Testing
+
+@Suite("location database")
+struct LocationDatabaseTests {
+    /// Writes one record and reads it back, by lookup and by compiling.
+    private func read(
+        _ record: DataValue, _ writer: DatabaseWriter = DatabaseWriter()
+    ) throws -> Location? {
+        let file = TemporaryFile(writer.octets([(net("192.0.2.0/24"), record)]))
+        let database = try LocationDatabase(path: file.path)
+        let located = database.location(of: ip("192.0.2.1"))
+        #expect(located.network == net("192.0.2.0/24"))
+        var compiled: [Location?] = []
+        _ = try Geography(database: database).compile(networks: []) { location, _ in
+            compiled.append(location)
+            return UInt32(compiled.count)
+        }
+        var expected = located.location
+        expected?.city = nil
+        #expect(compiled.contains(expected == Location() ? nil : expected))
+        return located.location
+    }
+
+    private let frankfurt: DataValue = .map([
+        (
+            "city",
+            .map([("geoname_id", .uint32(1)), ("names", .map([("en", .text("Frankfurt"))]))])
+        ),
+        ("continent", .map([("code", .text("EU"))])),
+        ("country", .map([("iso_code", .text("DE"))])),
+        (
+            "location",
+            .map([
+                ("accuracy_radius", .uint16(5)), ("latitude", .double(50.11)),
+                ("longitude", .double(8.68)),
+            ])
+        ),
+        ("registered_country", .map([("iso_code", .text("FR"))])),
+        ("subdivisions", .array([.map([("iso_code", .text("HE")), ("names", .map([]))])])),
+        ("traits", .map([("is_anycast", .boolean(true))])),
+    ])
+
+    @Test(
+        "a full record is read alike from every layout",
+        arguments: [24, 28, 32], [(4, true), (6, true), (6, false)])
+    func layouts(recordBits: Int, shape: (ipVersion: Int, pointers: Bool)) throws {
+        let writer = DatabaseWriter(
+            recordBits: recordBits, ipVersion: shape.ipVersion, usesPointers: shape.pointers)
+        let location = try read(frankfurt, writer)
+        #expect(
+            location
+                == Location(
+                    continent: "EU", country: "DE", subdivisions: ["HE"], city: "Frankfurt",
+                    coordinates: Coordinates(latitude: 50.11, longitude: 8.68)))
+    }
+
+    @Test("coordinates may be floats, as DB-IP writes them, and subdivisions names alone")
+    func floats() throws {
+        let location = try read(
+            .map([
+                ("location", .map([("latitude", .float(37.5)), ("longitude", .float(-122.25))])),
+                (
+                    "subdivisions",
+                    .array([
+                        .map([
+                            (
+                                "names",
+                                .map([("de", .text("Kalifornien")), ("en", .text("California"))])
+                            )
+                        ]),
+                        .map([("iso_code", .text("x1"))]), .text("neither"),
+                    ])
+                ),
+            ]))
+        #expect(location?.coordinates == Coordinates(latitude: 37.5, longitude: -122.25))
+        #expect(location?.subdivisions == ["California", "X1"])
+    }
+
+    private static func place(_ latitude: DataValue, _ longitude: DataValue) -> DataValue {
+        .map([("location", .map([("latitude", latitude), ("longitude", longitude)]))])
+    }
+
+    @Test(
+        "parts that say nothing are absent, never 0,0",
+        arguments: [
+            .map([]),
+            .text("not a map"),
+            .map([("country", .text("DE"))]),
+            .map([("country", .map([("iso_code", .uint32(7))]))]),
+            .map([("country", .map([("iso_code", .text(""))]))]),
+            .map([("country", .map([("iso_code", .text("ZZ"))]))]),
+            .map([("country", .map([("iso_code", .text("D1"))]))]),
+            .map([("country", .map([("iso_code", .text("DEU"))]))]),
+            .map([("registered_country", .map([("iso_code", .text("DE"))]))]),
+            .map([("continent", .map([("code", .text("Europe"))]))]),
+            .map([("subdivisions", .map([]))]),
+            .map([("location", .map([("latitude", .double(1))]))]),
+            place(.double(.nan), .double(0)),
+            place(.double(0), .double(.infinity)),
+            place(.double(90.001), .double(0)),
+            place(.double(0), .float(-180.5)),
+            place(.text("1"), .uint32(1)),
+        ] as [DataValue])
+    func absent(record: DataValue) throws {
+        #expect(try read(record) == nil)
+    }
+
+    @Test("0,0 is a place where the database gives it")
+    func nullIsland() throws {
+        #expect(
+            try read(Self.place(.double(0), .double(-0.0)))?.coordinates
+                == Coordinates(latitude: 0, longitude: 0))
+        #expect(
+            try read(Self.place(.double(-90), .double(180)))?.coordinates
+                == Coordinates(latitude: -90, longitude: 180))
+    }
+
+    @Test("a database of IPv4 knows nothing of IPv6, but folded addresses are IPv4")
+    func ipv4Only() throws {
+        let file = TemporaryFile(
+            DatabaseWriter(ipVersion: 4, type: "Test-Country").octets([
+                (net("128.0.0.0/1"), placeRecord("DE"))
+            ]))
+        let database = try LocationDatabase(path: file.path)
+        #expect(database.kind == .country && database.ipVersion == 4)
+        #expect(database.nodeCount == 1 && database.buildDate == 1_700_000_000)
+        #expect(database.location(of: ip("2001:db8::1")).location == nil)
+        #expect(database.location(of: ip("1.2.3.4")) == (nil, net("0.0.0.0/1")))
+        let geography = Geography(database: database)
+        let tree = try geography.compile(networks: []) { location, _ in
+            location?.country == "DE" ? 1 : 0
+        }
+        #expect(tree.lookup(ip("200.0.0.1")) == LocationMatch(outcome: 1, scope: 1))
+        #expect(tree.lookup(ip("2001:db8::1")).outcome == 0)
+        #expect(tree.lookup(ip("::ffff:200.0.0.1")) == LocationMatch(outcome: 1, scope: 97))
+        #expect(geography.find(ip("2001:db8::1")).source == .unknown)
+    }
+
+    @Test("a record that spans more than IPv4 is all of IPv4")
+    func wideRecord() throws {
+        let file = TemporaryFile(DatabaseWriter().octets([(net("::/8"), placeRecord("DE"))]))
+        let database = try LocationDatabase(path: file.path)
+        #expect(database.location(of: ip("1.2.3.4")).network == net("0.0.0.0/0"))
+        #expect(database.location(of: ip("1.2.3.4")).location?.country == "DE")
+        let tree = try Geography(database: database).compile(networks: []) { location, _ in
+            location == nil ? 0 : 1
+        }
+        #expect(tree.lookup(ip("1.2.3.4")) == LocationMatch(outcome: 1, scope: 0))
+        #expect(tree.lookup(ip("100::1")).outcome == 0)
+    }
+
+    @Test(
+        "what isn't a City or Country database is refused with the cure",
+        arguments: [
+            ("GeoLite2-ASN", false), ("GeoIP2-Anonymous-IP", false), ("", false),
+            ("GeoLite2-City", true), ("GeoIP2-Enterprise", true), ("DBIP-Country-Lite", true),
+            ("DBIP-Location (compat=City)", true),
+        ])
+    func kinds(type: String, isGood: Bool) throws {
+        var writer = DatabaseWriter()
+        writer.type = type
+        let file = TemporaryFile(writer.octets([(net("192.0.2.0/24"), frankfurt)]))
+        if isGood {
+            #expect(try LocationDatabase(path: file.path).type == type)
+        } else {
+            let error = #expect(throws: GeoError.self) { try LocationDatabase(path: file.path) }
+            #expect(error?.message.contains("use a City or Country database") == true)
+            #expect(error?.path == file.path)
+        }
+    }
+
+    @Test("files that are none, or not there, are refused with the reason")
+    func noDatabase() throws {
+        let missing = #expect(throws: GeoError.self) {
+            try LocationDatabase(path: "/nonexistent/x.mmdb")
+        }
+        #expect(missing?.message.contains("No such file or directory") == true)
+        for octets in [[], Array("hello".utf8), Array(repeating: 0, count: 100_000)] as [[UInt8]] {
+            let file = TemporaryFile(octets)
+            #expect(throws: GeoError.self) { try LocationDatabase(path: file.path) }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+// `geo/overrides.yaml`: what it may say, and what is said about mistakes in it.
+
+import DNSWire
+import Geo
+import Settings
+import Testing
+
+@Suite("location overrides")
+struct LocationOverridesTests {
+    private func parse(_ text: String) -> (overrides: LocationOverrides, errors: [String]) {
+        var diagnostics = Diagnostics()
+        var result = LocationOverrides()
+        if let root = parseSettings(text, file: "o.yaml", diagnostics: &diagnostics) {
+            result = LocationOverrides.parse(root, &diagnostics)
+        }
+        return (result, diagnostics.sorted.map(\.description))
+    }
+
+    @Test("networks of both families are read with all that they say")
+    func good() {
+        let (overrides, errors) = parse(
+            """
+            networks:
+              198.51.100.0/24: { country: de, city: Frankfurt, coordinates: [50.11, 8.68] }
+              "2001:db8:100::/40": { country: US, subdivision: US-VA, continent: NA }
+              10.0.0.0/8: { continent: EU }
+              10.1.0.1: { country: XK, subdivision: [A, Bee] }
+              192.0.2.0/24: { country: NO, coordinates: [-90, 180] }
+            """)
+        #expect(errors == [])
+        #expect(
+            overrides.entries.map(\.location) == [
+                Location(
+                    continent: "EU", country: "DE", city: "Frankfurt",
+                    coordinates: Coordinates(latitude: 50.11, longitude: 8.68)),
+                Location(continent: "NA", country: "US", subdivisions: ["VA"]),
+                Location(continent: "EU"),
+                Location(continent: "EU", country: "XK", subdivisions: ["A", "Bee"]),
+                Location(
+                    continent: "EU", country: "NO",
+                    coordinates: Coordinates(latitude: -90, longitude: 180)),
+            ])
+        #expect(overrides.entries[1].position == SourcePosition(file: "o.yaml", line: 3, column: 3))
+        #expect(overrides.entry(for: ip("10.1.0.1"))?.network == net("10.1.0.1/32"))
+        #expect(overrides.entry(for: ip("10.1.0.2"))?.network == net("10.0.0.0/8"))
+        #expect(overrides.entry(for: ip("192.0.3.1")) == nil)
+    }
+
+    @Test("an empty file states nothing", arguments: ["", "networks:\n", "# none\n"])
+    func empty(text: String) {
+        #expect(parse(text).errors == [])
+        #expect(parse(text).overrides.entries.isEmpty)
+    }
+
+    @Test(
+        "mistakes are told with place, fault and cure",
+        arguments: [
+            ("nets: {}", "o.yaml:1:1: error: unknown key \"nets\""),
+            ("networks: 5", "o.yaml:1:11: error: networks: expected a mapping"),
+            (
+                "networks:\n  10.0.0.1/8: { country: DE }",
+                "o.yaml:2:3: error: \"10.0.0.1/8\" has bits set after its length; did you mean 10.0.0.0/8?"
+            ),
+            ("networks:\n  10.0.0.0/33: { country: DE }", "is not a network; write ADDRESS/LENGTH"),
+            ("networks:\n  example: { country: DE }", "\"example\" is not a network"),
+            ("networks:\n  10.0.0.0/8: { country: UK }", "(did you mean GB?)"),
+            (
+                "networks:\n  10.0.0.0/8: { country: XX }",
+                "networks.10.0.0.0/8.country: expected a two-letter country code"
+            ),
+            (
+                "networks:\n  10.0.0.0/8: { continent: Europe }",
+                "expected one of AF, AN, AS, EU, NA, OC, SA, found \"Europe\""
+            ),
+            (
+                "networks:\n  10.0.0.0/8: { county: DE }",
+                "unknown key \"county\"; did you mean \"country\"?"
+            ),
+            (
+                "networks:\n  10.0.0.0/8: { coordinates: [139.69, 35.68] }",
+                "latitude 139.69 must be from -90 to 90, longitude 35.68 from -180 to 180; did you swap latitude and longitude?"
+            ),
+            (
+                "networks:\n  10.0.0.0/8: { coordinates: [10, 190] }",
+                "longitude 190.0 from -180 to 180"
+            ),
+            (
+                "networks:\n  10.0.0.0/8: { coordinates: [10] }",
+                "expected [latitude, longitude] in degrees"
+            ),
+            ("networks:\n  10.0.0.0/8: { coordinates: [nan, 1] }", "must be from -90 to 90"),
+            (
+                "networks:\n  10.0.0.0/8: { coordinates: 10 }",
+                "expected [latitude, longitude] in degrees"
+            ),
+            ("networks:\n  10.0.0.0/8: {}", "says nothing; give at least a country or coordinates"),
+            ("networks:\n  10.0.0.0/8:", "says nothing"),
+            ("networks:\n  10.0.0.0/8: { city: [a] }", "networks.10.0.0.0/8.city: expected a text"),
+            ("networks:\n  \"::ffff:10.0.0.0/104\": { country: DE }", "write 10.0.0.0/8"),
+            ("networks:\n  \"2002:a00::/24\": { country: DE }", "write 10.0.0.0/8"),
+            ("networks:\n  \"2001:0:1::/48\": { country: DE }", "write that IPv4 network"),
+            ("networks:\n  \"::/96\": { country: DE }", "write 0.0.0.0/0"),
+            (
+                "networks:\n  \"2001:db8::/32\": { country: DE }\n  \"2001:0db8::/32\": { country: FR }",
+                "o.yaml:3:3: error: the network 2001:db8::/32 is already stated at o.yaml:2:3"
+            ),
+        ])
+    func bad(text: String, message: String) {
+        let errors = parse(text).errors
+        #expect(errors.count == 1)
+        #expect(errors.first?.contains(message) == true, "\(errors)")
+    }
+
+    @Test("all mistakes of a file are told, and the sound entries still read")
+    func several() {
+        let (overrides, errors) = parse(
+            """
+            networks:
+              10.0.0.0/8: { country: ZZ, coordinates: [1000, 1] }
+              11.0.0.0/8: { country: DE }
+              12.0.0.0/7.5: { country: FR }
+            """)
+        #expect(errors.count == 3)
+        #expect(overrides.entries.map(\.network) == [net("11.0.0.0/8")])
+    }
+
+    @Test("an override replaces the database's record whole, and says where it stands")
+    func replaces() throws {
+        let file = TemporaryFile(
+            DatabaseWriter().octets([
+                (net("192.0.2.0/24"), placeRecord("DE", latitude: 50, longitude: 8)),
+                (net("192.0.2.128/25"), placeRecord("AT", latitude: 48, longitude: 16)),
+            ]))
+        let overrides = parse(
+            "networks:\n  192.0.2.64/26: { country: JP }\n  192.0.2.0/25: { country: FR }"
+        ).overrides
+        let geography = Geography(
+            database: try LocationDatabase(path: file.path), overrides: overrides)
+        let located = geography.find(ip("192.0.2.65"))
+        #expect(located.location == Location(continent: "AS", country: "JP"))
+        #expect(
+            located.source
+                == .override(
+                    net("192.0.2.64/26"), SourcePosition(file: "o.yaml", line: 2, column: 3)))
+        #expect(geography.find(ip("::ffff:192.0.2.1")).location?.country == "FR")
+        #expect(geography.find(ip("192.0.2.129")).source == .database(net("192.0.2.128/25")))
+        var seen: [String?] = []
+        let tree = try geography.compile(networks: []) { location, _ in
+            seen.append(location?.country)
+            return UInt32(seen.count - 1)
+        }
+        // DE is nowhere left, so nobody asks for it.
+        #expect(Set(seen) == [nil, "AT", "FR", "JP"])
+        #expect(seen[Int(tree.lookup(ip("192.0.2.65")).outcome)] == "JP")
+        #expect(tree.lookup(ip("192.0.2.1")).scope == 26)
+        #expect(tree.lookup(ip("192.0.2.200")).scope == 25)
+    }
+
+    @Test("all countries of ISO 3166-1 are known, and Kosovo")
+    func countryList() {
+        #expect(countries.count == 250)
+        #expect(Set(countries).count == 250)
+        #expect(countries.allSatisfy { continents.contains(continent(ofCountry: $0) ?? "") })
+        #expect(continent(ofCountry: "UK") == nil)
+    }
+}

@@ -1,0 +1,270 @@
+import DNSWire
+import NIOCore
+import Settings
+import Steering
+import Synchronization
+import Testing
+
+@testable import Health
+
+private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+private let local = IPAddress(ipv4: 0x7F00_0001)
+
+/// Collects what a checker publishes, with the time it came.
+private final class Journal: Sendable {
+    private let all = Mutex<[(update: HealthUpdate, time: ContinuousClock.Instant)]>([])
+
+    func add(_ update: HealthUpdate) { all.withLock { $0.append((update, .now)) } }
+    var updates: [HealthUpdate] { all.withLock { $0.map(\.update) } }
+
+    /// Waits for an update that fits, and returns when it came; nil after `limit`.
+    func wait(
+        for limit: Duration = .seconds(8), _ fits: (HealthUpdate) -> Bool
+    ) async throws -> ContinuousClock.Instant? {
+        let end = ContinuousClock.now + limit
+        while ContinuousClock.now < end {
+            if let found = all.withLock({ $0.first { fits($0.update) } }) { return found.time }
+            try await Task.sleep(for: .milliseconds(2))
+        }
+        return nil
+    }
+}
+
+private func target(
+    _ id: Int, _ server: FaultServer, type: String = "http", key: String? = nil,
+    settings: String = "interval: 200ms, timeout: 200ms"
+) throws -> ProbeTarget {
+    ProbeTarget(
+        id: id, key: key ?? "pool/origin-\(id)/127.0.0.1", address: local,
+        monitor: try monitor("{type: \(type), port: \(server.port), \(settings)}"))
+}
+
+extension Alone {
+    struct CheckerTests {
+        @Test("the first round is over when every target has its verdict, and it is one probe each")
+        func firstRound() async throws {
+            let good = try await FaultServer(.answer(ok))
+            let bad = try await FaultServer(.answer("HTTP/1.1 503 Busy\r\n\r\n"))
+            let stalled = try await FaultServer(.stall)
+            let journal = Journal()
+            let adopted = Journal()
+            let checker = Checker { journal.add($0) }
+            let settings = "interval: 10s, timeout: 300ms"
+            let start = ContinuousClock.now
+            await checker.replace(
+                [
+                    try target(0, good, settings: settings), try target(1, bad, settings: settings),
+                    try target(3, stalled, settings: settings),
+                ], base: HealthTable(count: 5), adopt: { adopted.add($0) })
+            let elapsed = ContinuousClock.now - start
+            #expect(elapsed >= .milliseconds(300) && elapsed < .milliseconds(1_500))
+            #expect(good.connections == 1 && bad.connections == 1 && stalled.connections == 1)
+
+            let update = try #require(adopted.updates.first)
+            #expect(update.table.verdicts == [.up, .down, .unknown, .down, .unknown])
+            #expect(
+                update.transitions.map { "\($0.key) \($0.from) \($0.to) \($0.reason)" }.sorted()
+                    == [
+                        "pool/origin-0/127.0.0.1 unknown up status 200",
+                        "pool/origin-1/127.0.0.1 unknown down status: 503, expected 200-299",
+                        "pool/origin-3/127.0.0.1 unknown down status: timeout after 300ms while waiting for the status",
+                    ])
+            #expect(journal.updates.isEmpty && adopted.updates.count == 1)
+
+            let states = await checker.states()
+            #expect(states.map(\.health.verdict) == [.up, .down, .down])
+            #expect(
+                states[1].health.decidedBy?.outcome.description == "status: 503, expected 200-299")
+            #expect(states[1].health.since != nil && states[0].monitor.type == "http")
+            await checker.stop()
+        }
+
+        @Test("no targets at all are a round that is over at once")
+        func nothing() async throws {
+            let adopted = Journal()
+            let checker = Checker { _ in }
+            await checker.replace(
+                [], base: HealthTable(count: 2, verdict: .up), adopt: { adopted.add($0) })
+            #expect(adopted.updates.map(\.table) == [HealthTable(count: 2, verdict: .up)])
+            await checker.stop()
+        }
+
+        @Test(
+            "an origin that dies is down within fall x interval + timeout, and back within rise x interval"
+        )
+        func timing() async throws {
+            let server = try await FaultServer(.answer(ok))
+            let journal = Journal()
+            let checker = Checker { journal.add($0) }
+            // Fall 3, rise 2 by default.
+            await checker.replace(
+                [try target(0, server)], base: HealthTable(count: 1), adopt: { _ in })
+            let port = server.port
+            await server.stop()
+            let died = ContinuousClock.now
+            let down = try #require(try await journal.wait { $0.table[0] == .down })
+            #expect(down - died < .milliseconds(3 * 200 + 200 + 1_000))
+            // Not sooner than its count allows: two periods of at least 90 % lie between three probes.
+            #expect(down - died > .milliseconds(2 * 180 - 20))
+            #expect(
+                journal.updates.last?.transitions.first?.reason == "connect: connection refused")
+
+            let back = try await FaultServer(.answer(ok), port: port)
+            let returned = ContinuousClock.now
+            let up = try #require(try await journal.wait { $0.table[0] == .up })
+            #expect(up - returned < .milliseconds(2 * 200 + 200 + 1_000))
+            #expect(up - returned > .milliseconds(180 - 20))
+            await checker.stop()
+            await back.stop()
+        }
+
+        @Test("a stall that begins is seen as fast as a death")
+        func stallTiming() async throws {
+            let server = try await FaultServer(.answer(ok))
+            let journal = Journal()
+            let checker = Checker { journal.add($0) }
+            await checker.replace(
+                [try target(0, server)], base: HealthTable(count: 1), adopt: { _ in })
+            server.behaviour = .stall
+            let died = ContinuousClock.now
+            let down = try #require(try await journal.wait { $0.table[0] == .down })
+            #expect(down - died < .milliseconds(3 * 200 + 200 + 1_000))
+            await checker.stop()
+        }
+
+        @Test("flips of one moment are published together")
+        func together() async throws {
+            let server = try await FaultServer(.answer(ok))
+            let journal = Journal()
+            let checker = Checker { journal.add($0) }
+            let settings = "interval: 300ms, timeout: 300ms, fall: 1"
+            let targets = try (0..<20).map { id in
+                try target(id, server, key: "same", settings: settings)
+            }
+            await checker.replace(targets, base: HealthTable(count: 20), adopt: { _ in })
+            #expect(server.connections == 1, "one key is one target, however many places it has")
+            server.behaviour = .reset
+            _ = try #require(
+                try await journal.wait { $0.table == HealthTable(count: 20, verdict: .down) })
+            #expect(journal.updates.count == 1)
+            #expect(journal.updates[0].transitions.count == 1)
+            await checker.stop()
+        }
+
+        @Test("a reload keeps what is unchanged, probes what is new at once, and forgets the rest")
+        func replacing() async throws {
+            let good = try await FaultServer(.answer(ok))
+            let other = try await FaultServer(.answer(ok))
+            let journal = Journal()
+            let checker = Checker { journal.add($0) }
+            let slow = "interval: 1h, timeout: 1s"
+            let kept = try target(0, good, settings: slow)
+            let changed = try target(1, good, settings: slow)
+            let gone = try target(2, other, settings: slow)
+            await checker.replace([kept, changed, gone], base: HealthTable(count: 3))
+            let before = await checker.states()
+            #expect(good.connections == 2 && other.connections == 1)
+
+            // The kept one moves in the table, the changed one gets another path, a new one comes.
+            var moved = kept
+            moved.id = 3
+            var edited = changed
+            edited.monitor = try monitor("{type: http, path: /z, port: \(good.port), \(slow)}")
+            let fresh = try target(0, other, key: "new", settings: slow)
+            let adopted = Journal()
+            await checker.replace(
+                [fresh, edited, moved], base: HealthTable(count: 4), adopt: { adopted.add($0) })
+            #expect(good.connections == 3 && other.connections == 2)
+            #expect(adopted.updates.map(\.table.verdicts) == [[.up, .up, .unknown, .up]])
+            let after = await checker.states()
+            #expect(after.map(\.key) == ["new", changed.key, kept.key])
+            #expect(after[2].health == before[0].health)
+            #expect(journal.updates.isEmpty)
+            await checker.stop()
+        }
+
+        @Test(
+            "until the new targets are known, flips of the old ones are published in the old table")
+        func replacingMeanwhile() async throws {
+            let old = try await FaultServer(.answer(ok))
+            let stalled = try await FaultServer(.stall)
+            let journal = Journal()
+            let adopted = Journal()
+            let checker = Checker { journal.add($0) }
+            let settings = "interval: 200ms, timeout: 200ms, fall: 1"
+            await checker.replace(
+                [try target(0, old, settings: settings)], base: HealthTable(count: 1))
+            old.behaviour = .reset
+            async let replaced: Void = checker.replace(
+                [
+                    try target(1, old, key: "pool/origin-0/127.0.0.1", settings: settings),
+                    try target(0, stalled, settings: "interval: 2s, timeout: 2s"),
+                ], base: HealthTable(count: 2), adopt: { adopted.add($0) })
+            _ = try #require(
+                try await journal.wait(for: .milliseconds(1_900)) { $0.table.verdicts == [.down] })
+            #expect(adopted.updates.isEmpty)
+            try await replaced
+            #expect(adopted.updates.map(\.table.verdicts) == [[.down, .down]])
+            await checker.stop()
+        }
+
+        @Test("a slow target holds up no other, and probes of one target never overlap")
+        func slowest() async throws {
+            let good = try await FaultServer(.answer(ok))
+            let stalled = try await FaultServer(.stall)
+            let checker = Checker { _ in }
+            await checker.replace(
+                [
+                    try target(0, good, settings: "interval: 100ms, timeout: 100ms"),
+                    try target(1, stalled, settings: "interval: 300ms, timeout: 300ms"),
+                ], base: HealthTable(count: 2))
+            let before = good.connections
+            try await Task.sleep(for: .milliseconds(1_000))
+            let seen = good.connections - before
+            #expect((6...12).contains(seen), "\(seen) probes in a second")
+            #expect(stalled.mostOpen == 1)
+            await checker.stop()
+        }
+
+        @Test("many more targets than are probed at once all get their verdict")
+        func many() async throws {
+            let good = try await FaultServer(.answer(ok))
+            let checker = Checker { _ in }
+            let adopted = Journal()
+            let count = 1_000
+            let targets = try (0..<count).map { id in
+                try target(id, good, settings: "interval: 1h, timeout: 10s")
+            }
+            await checker.replace(
+                targets, base: HealthTable(count: count), adopt: { adopted.add($0) })
+            #expect(adopted.updates.first?.table == HealthTable(count: count, verdict: .up))
+            // A few of the second probes lie early in their hour.
+            #expect((count...count + 10).contains(good.connections))
+            #expect(good.mostOpen <= 256 + 20, "\(good.mostOpen)")
+            await checker.stop()
+        }
+
+        @Test("stop ends everything, also in the middle of probes and of a first round")
+        func stopping() async throws {
+            let stalled = try await FaultServer(.stall)
+            let journal = Journal()
+            let adopted = Journal()
+            let checker = Checker { journal.add($0) }
+            let targets = try (0..<300).map { id in
+                try target(id, stalled, settings: "interval: 60s, timeout: 30s")
+            }
+            async let replaced: Void = checker.replace(
+                targets, base: HealthTable(count: 300), adopt: { adopted.add($0) })
+            while stalled.openNow == 0 { try await Task.sleep(for: .milliseconds(5)) }
+            let start = ContinuousClock.now
+            await checker.stop()
+            await replaced
+            #expect(ContinuousClock.now - start < .seconds(2))
+            let probed = stalled.connections
+            try await Task.sleep(for: .milliseconds(200))
+            #expect(stalled.connections == probed)
+            #expect(journal.updates.isEmpty && adopted.updates.isEmpty)
+            await stalled.stop()
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import Steering
+import Testing
+
+@testable import Health
+
+private func result(_ mark: Character, at second: Int64 = 0) -> ProbeResult {
+    let outcome: ProbeResult.Outcome =
+        switch mark {
+        case "+": .passed("status 200")
+        case "-": .failed(.connect, "connection refused")
+        default: .inconclusive("too many open files")
+        }
+    return ProbeResult(
+        outcome, duration: .milliseconds(3), time: Timestamp(nanoseconds: second * 1_000_000_000))
+}
+
+struct RiseFallTests {
+    /// Results (+ passed, - failed, ? inconclusive) and the verdict after each (U up, D down, . unknown).
+    @Test(
+        "verdicts follow from rise and fall",
+        arguments: [
+            // The first result decides at once.
+            ("+", 2, 3, "U"), ("-", 2, 3, "D"),
+            // Nothing is known until there is one.
+            ("??+", 2, 3, "..U"),
+            // The third failure in a row brings down, the second pass in a row brings up.
+            ("+---++", 2, 3, "UUUDDU"),
+            // A result that agrees with the verdict starts the count again.
+            ("+--+--+---", 2, 3, "UUUUUUUUUD"), ("-+-+-++", 2, 3, "DDDDDDU"),
+            // Counts of one flip at once.
+            ("+-+-", 1, 1, "UDUD"),
+            // What says nothing about the origin neither counts nor interrupts.
+            ("+-?-?-", 2, 3, "UUUUUD"), ("-+?+", 2, 3, "DDDU"),
+        ])
+    func rows(marks: String, rise: Int, fall: Int, expected: String) {
+        var machine = RiseFall()
+        var seen = ""
+        for mark in marks {
+            let before = machine.verdict
+            let flipped = machine.record(result(mark), rise: rise, fall: fall)
+            #expect(flipped == (machine.verdict != before))
+            switch machine.verdict {
+            case .up: seen += "U"
+            case .down: seen += "D"
+            case .unknown: seen += "."
+            case .degraded: seen += "?"
+            }
+        }
+        #expect(seen == expected)
+    }
+
+    @Test("a verdict keeps the result and the time that decided it")
+    func reason() {
+        var machine = RiseFall()
+        for (second, mark) in "+---+".enumerated() {
+            _ = machine.record(result(mark, at: Int64(second)), rise: 2, fall: 3)
+        }
+        #expect(machine.verdict == .down)
+        #expect(machine.since == Timestamp(nanoseconds: 3_000_000_000))
+        #expect(machine.decidedBy?.outcome.description == "connect: connection refused")
+        #expect(machine.last?.outcome.description == "status 200")
+        #expect(machine.contradictions == 1)
+    }
+
+    @Test("no verdict flips without its count in a row", arguments: 0..<50 as Range<UInt64>)
+    func randomSequences(seed: UInt64) {
+        var random = Random(seed: seed)
+        let rise = Int.random(in: 1...5, using: &random)
+        let fall = Int.random(in: 1...5, using: &random)
+        var machine = RiseFall()
+        var seen: [Character] = []
+        var flips = 0
+        for _ in 0..<2_000 {
+            let mark: Character = ["+", "-", "-", "+", "?"].randomElement(using: &random) ?? "+"
+            let before = machine.verdict
+            let flipped = machine.record(result(mark), rise: rise, fall: fall)
+            if mark != "?" { seen.append(mark) }
+            let needed = before == .unknown ? 1 : before == .down ? rise : fall
+            let opposite: Character =
+                before == .unknown ? (seen.last ?? "?") : before == .down ? "+" : "-"
+            // It flips when, and only when, the newest results are the count in a row.
+            let run = seen.reversed().prefix { $0 == opposite }.count
+            #expect(flipped == (mark != "?" && run >= needed))
+            flips += flipped ? 1 : 0
+        }
+        #expect(flips > 2)
+    }
+}
+
+/// A small generator with a seed, so that a failure can be run again (SplitMix64).
+struct Random: RandomNumberGenerator {
+    var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
+        return value ^ value >> 31
+    }
+}
+
+struct ScheduleTests {
+    @Test("a rhythm is the same every time, never slower than the interval, and not in step")
+    func rhythm() {
+        let interval = Duration.seconds(10)
+        let keys = (0..<1_000).map { "pool/origin-\($0)/192.0.2.1" }
+        let schedules = keys.map { Schedule(key: $0, interval: interval) }
+        #expect(schedules == keys.map { Schedule(key: $0, interval: interval) })
+        for schedule in schedules {
+            #expect(schedule.period > .seconds(9) - .milliseconds(1) && schedule.period <= interval)
+            #expect(schedule.offset > .zero && schedule.offset <= schedule.period)
+        }
+        // Each tenth of the period gets its share of second probes: 100 on average.
+        var tenths = Array(repeating: 0, count: 10)
+        for schedule in schedules {
+            tenths[min(9, Int(schedule.offset / schedule.period * 10))] += 1
+        }
+        #expect(tenths.allSatisfy { (60...140).contains($0) }, "\(tenths)")
+    }
+}
+
+struct TimestampTests {
+    @Test(
+        "moments are shown in UTC",
+        arguments: [
+            (0 as Int64, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"), (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (-1, "1969-12-31T23:59:59Z"), (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ])
+    func text(seconds: Int64, expected: String) {
+        #expect(Timestamp(nanoseconds: seconds * 1_000_000_000).description == expected)
+    }
+}

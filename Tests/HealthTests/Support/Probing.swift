@@ -1,0 +1,54 @@
+// Short ways to make monitors from their YAML and to run one probe.
+
+import DNSWire
+import NIOCore
+import NIOPosix
+import Settings
+
+@testable import Health
+
+/// The monitor that a flow mapping such as `{type: tcp, port: 1}` states.
+func monitor(_ yaml: String, file: String = "test.yaml") throws -> Monitor {
+    var diagnostics = Diagnostics()
+    guard let value = parseSettings(yaml, file: file, diagnostics: &diagnostics),
+        let monitor = Monitor(name: "test", value, &diagnostics)
+    else { throw ProgramError(description: "\(diagnostics.sorted)") }
+    return monitor
+}
+
+/// All findings about a monitor, one a line.
+func findings(_ yaml: String) -> String {
+    var diagnostics = Diagnostics()
+    if let value = parseSettings(yaml, file: "f", diagnostics: &diagnostics) {
+        _ = Monitor(name: "test", value, &diagnostics)
+    }
+    return diagnostics.sorted.map(\.description).joined(separator: "\n")
+}
+
+/// Runs one probe against a loopback address, to its end.
+///
+/// Returns what it found, and how long it took until nothing of it was left.
+func probe(
+    _ monitor: Monitor, address: String = "127.0.0.1"
+) async throws -> (outcome: ProbeResult.Outcome, duration: Duration, whole: Duration) {
+    guard let address = IPAddress(address) else { throw ProgramError(description: address) }
+    let loop = MultiThreadedEventLoopGroup.singleton.next()
+    let start = ContinuousClock.now
+    let (outcome, duration) = try await loop.flatSubmit {
+        let promise = loop.makePromise(of: (ProbeResult.Outcome, Duration).self)
+        var decision: (ProbeResult.Outcome, Duration)?
+        let attempt = ProbeAttempt(
+            address, timeout: monitor.timeout, loop: loop, trust: TrustCache(),
+            decide: { decision = ($0, $1) },
+            end: {
+                if let decision {
+                    promise.succeed(decision)
+                } else {
+                    promise.fail(ProgramError(description: "ended without a decision"))
+                }
+            })
+        monitor.probe.start(attempt)
+        return promise.futureResult
+    }.get()
+    return (outcome, duration, .now - start)
+}
