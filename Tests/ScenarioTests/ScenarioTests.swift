@@ -30,16 +30,17 @@ struct LoadedScenario {
         let configuration = SteeringConfiguration.parse(
             scenario.pools.isEmpty ? [] : [PoolFile(name: "pools", text: scenario.pools)],
             diagnostics: &diagnostics)
-        let places = parseSettings(scenario.places, file: "places", diagnostics: &diagnostics)
-        let overrides = try LocationOverrides.parse(#require(places), &diagnostics)
+        let places = try #require(
+            parseSettings(scenario.places, file: "places", diagnostics: &diagnostics))
+        let overrides = LocationOverrides.parse(places, &diagnostics)
         let geography = Geography(database: nil, overrides: overrides)
         let messages = diagnostics.sorted.filter { $0.severity == .error }.map(\.description)
         #expect(messages == [])
-        content = try #require(
-            Content(
-                zones: #require(zones),
-                steering: Steering(#require(configuration), geography: geography),
-                identity: "scenario", diagnostics: &diagnostics))
+        let steering = try Steering(try #require(configuration), geography: geography)
+        let linked = Content(
+            zones: try #require(zones), steering: steering, identity: "scenario",
+            diagnostics: &diagnostics)
+        content = try #require(linked)
     }
 
     /// The content with all origins up but those listed, as `POOL/ORIGIN`.
