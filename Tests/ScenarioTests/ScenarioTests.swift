@@ -31,15 +31,15 @@ struct LoadedScenario {
             scenario.pools.isEmpty ? [] : [PoolFile(name: "pools", text: scenario.pools)],
             diagnostics: &diagnostics)
         let places = parseSettings(scenario.places, file: "places", diagnostics: &diagnostics)
-        let overrides = try LocationOverrides.parse(#require(places), &diagnostics)
+        let overrides = LocationOverrides.parse(try #require(places), &diagnostics)
         let geography = Geography(database: nil, overrides: overrides)
         let messages = diagnostics.sorted.filter { $0.severity == .error }.map(\.description)
         #expect(messages == [])
-        content = try #require(
-            Content(
-                zones: #require(zones),
-                steering: Steering(#require(configuration), geography: geography),
-                identity: "scenario", diagnostics: &diagnostics))
+        let steering = try Steering(#require(configuration), geography: geography)
+        let linked = Content(
+            zones: try #require(zones), steering: steering, identity: "scenario",
+            diagnostics: &diagnostics)
+        content = try #require(linked)
     }
 
     /// The content with all origins up but those listed, as `POOL/ORIGIN`.
