@@ -18,7 +18,8 @@ struct LoadedScenario {
     let content: Content
 
     init(_ file: String) throws {
-        scenario = try Scenario(String(decoding: readFile(path: file, limit: 1 << 20), as: UTF8.self))
+        scenario = try Scenario(
+            String(decoding: readFile(path: file, limit: 1 << 20), as: UTF8.self))
         var diagnostics = Diagnostics()
         let sources = try scenario.zones.map { apex, text in
             readMasterFile(
@@ -67,7 +68,9 @@ let scenarioFiles: [String] = {
         #expect(scenarioFiles.count >= 3)
     }
 
-    @Test("each query of a scenario gets exactly the message that is written", arguments: scenarioFiles)
+    @Test(
+        "each query of a scenario gets exactly the message that is written",
+        arguments: scenarioFiles)
     func inProcess(_ file: String) throws {
         let loaded = try LoadedScenario(file)
         var responder = Responder(seed: 1)
@@ -128,7 +131,9 @@ private func listFiles(_ directory: String) -> [String] {
     var names: [String] = []
     while let entry = unsafe readdir(handle) {
         let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-            unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+            unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) {
+                unsafe String(cString: $0)
+            }
         }
         names.append("\(directory)/\(name)")
     }
