@@ -3,23 +3,36 @@
 // zones can hash and compare any of its suffixes eight octets at a time.
 
 /// Reused space for one canonical name.
-public struct NameBuffer: ~Copyable {
-    /// Room for the longest name and for eight-octet loads at its last octet.
+///
+/// The space is allocated once, with the buffer: as inline storage it would be copied to the stack
+/// at every view of it (Swift 6.3).
+@safe
+public struct NameBuffer: ~Copyable, @unchecked Sendable {
+    /// Room for the longest name, and for eight-octet stores and loads that begin inside it.
     @usableFromInline static let capacity = 264
+    /// Room for where the labels begin: at most 127, and one that turns out to be too many.
+    private static let labelCapacity = 128
 
-    @usableFromInline var octets: InlineArray<264, UInt8>
-    /// Where each label's length octet stands, from the left; the root's is not among them.
-    @usableFromInline var labelStarts: InlineArray<128, UInt8>
+    /// `capacity` octets, and after them where each label's length octet stands, from the left; the
+    /// root's is not among them.
+    @usableFromInline let base: UnsafeMutablePointer<UInt8>
     /// Octets in wire format, the root's included; 1 for the root.
     public private(set) var length: Int
     /// Labels, the root's not counted: at most 127.
     public private(set) var labelCount: Int
 
     public init() {
-        octets = .init(repeating: 0)
-        labelStarts = .init(repeating: 0)
+        let size = Self.capacity + Self.labelCapacity
+        unsafe base = .allocate(capacity: size)
+        // Safe: the memory was just allocated with that size.
+        unsafe base.initialize(repeating: 0, count: size)
         length = 1
         labelCount = 0
+    }
+
+    deinit {
+        // Safe: octets are trivial; nothing else keeps the pointer.
+        unsafe base.deallocate()
     }
 
     /// Fills the buffer from an uncompressed name and returns its length; nil if it isn't one, and
@@ -31,95 +44,117 @@ public struct NameBuffer: ~Copyable {
         // Until all is checked, and where the check fails, the name is the root.
         length = 1
         labelCount = 0
-        octets[0] = 0
+        // Safe: the first of `capacity` octets.
+        unsafe base[0] = 0
         guard start >= 0, start < source.count else { return nil }
-        var position = start
-        let end = min(source.count, start + Name.maximumLength)
+        let end = min(source.count &- start, Name.maximumLength)
+        var position = 0
         var labels = 0
         while true {
             guard position < end else { return nil }
-            let labelLength = Int(source[position])
+            let labelLength = Int(source[start &+ position])
             if labelLength == 0 { break }
             guard labelLength <= Name.maximumLabelLength else { return nil }
-            // At most 127 labels of two octets each fit before `end`.
-            labelStarts[labels] = UInt8(truncatingIfNeeded: position - start)
-            labels += 1
-            position += labelLength + 1
+            // Safe: at most 128 labels of at least two octets begin before octet 255.
+            unsafe base[Self.capacity &+ labels] = UInt8(truncatingIfNeeded: position)
+            labels &+= 1
+            position &+= labelLength &+ 1
         }
-        let total = position + 1 - start
-        fill(from: source, at: start, count: total)
-        length = total
+        fill(from: source, at: start, count: position &+ 1)
+        length = position &+ 1
         labelCount = labels
-        return total
+        return length
     }
 
     /// Copies the octets in lower case and clears the eight that follow.
+    ///
+    /// `load` has checked that 1 to 255 octets follow `start`.
     @inline(__always)
     private mutating func fill(from source: Span<UInt8>, at start: Int, count: Int) {
-        var offset = 0
-        // Safe: octets are trivial; `load` checked the range that is read.
+        // Safe, here and below: octets are trivial, and every load and store is bounded beside it.
         let bytes = unsafe source.bytes
-        var target = octets.mutableSpan
-        var targetBytes = unsafe target.mutableBytes
-        while offset + 8 <= count {
-            // Safe: `load` checked that `count` octets follow `start`; the target has 264.
-            unsafe targetBytes.storeBytes(
-                of: lowercased(
-                    bytes.unsafeLoadUnaligned(
-                        fromUncheckedByteOffset: start &+ offset, as: UInt64.self)),
-                toByteOffset: offset, as: UInt64.self)
+        let target = unsafe UnsafeMutableRawPointer(base)
+        var offset = 0
+        while offset < count {
+            var word: UInt64 = 0
+            let remaining = count &- offset
+            if start &+ offset &+ 8 <= source.count {
+                word = unsafe bytes.unsafeLoadUnaligned(
+                    fromUncheckedByteOffset: start &+ offset, as: UInt64.self)
+                if remaining < 8 { word &= (1 &<< UInt64(8 &* remaining)) &- 1 }
+            } else {
+                // The last octets of the message: fewer than eight.
+                for index in 0..<min(remaining, 8) {
+                    word |= UInt64(source[start &+ offset &+ index]) &<< UInt64(8 &* index)
+                }
+            }
+            // `offset` is at most 248.
+            unsafe target.storeBytes(of: lowercased(word), toByteOffset: offset, as: UInt64.self)
             offset &+= 8
         }
-        var tail: UInt64 = 0
-        var shift: UInt64 = 0
-        while offset &+ Int(shift / 8) < count {
-            tail |= UInt64(source[start &+ offset &+ Int(shift / 8)]) << shift
-            shift += 8
-        }
-        targetBytes.storeBytes(of: lowercased(tail), toByteOffset: offset, as: UInt64.self)
-        if offset + 16 <= Self.capacity {
-            targetBytes.storeBytes(of: 0, toByteOffset: offset + 8, as: UInt64.self)
-        }
+        // `offset` is at most 256.
+        unsafe target.storeBytes(of: 0, toByteOffset: offset, as: UInt64.self)
     }
 
     /// Takes over another buffer's name.
     public mutating func copy(_ other: borrowing NameBuffer) {
-        octets = other.octets
-        labelStarts = other.labelStarts
+        // Safe: both have the same size.
+        unsafe base.update(from: other.base, count: Self.capacity + Self.labelCapacity)
         length = other.length
         labelCount = other.labelCount
     }
 
     /// Puts a name in the place of all but the leftmost `kept` labels, as a DNAME demands.
     ///
-    /// False, with the buffer unchanged, if the result would be longer than a name can be
-    /// (RFC 6672, section 2.2).
+    /// False, with the buffer unchanged, if the source is no uncompressed name or the result would
+    /// be longer than a name can be (RFC 6672, section 2.2).
     public mutating func replaceSuffix(
         keeping kept: Int, with source: Span<UInt8>, at start: Int
     ) -> Bool {
-        let prefixLength = self.start(ofSuffixWithLabels: labelCount - kept)
-        var end = start
-        while end < source.count, source[end] != 0 { end += Int(source[end]) + 1 }
-        guard end < source.count, prefixLength + end + 1 - start <= Name.maximumLength else {
-            return false
+        guard start >= 0, start < source.count else { return false }
+        let prefix = self.start(ofSuffixWithLabels: labelCount - kept)
+        let room = min(source.count - start, Name.maximumLength - prefix)
+        var count = 0
+        while count < room, source[start + count] != 0 {
+            guard source[start + count] <= Name.maximumLabelLength else { return false }
+            count += Int(source[start + count]) + 1
         }
-        var joined = InlineArray<264, UInt8>(repeating: 0)
-        for index in 0..<prefixLength { joined[index] = octets[index] }
-        for index in start...end { joined[prefixLength + index - start] = source[index] }
-        return load(joined.span, at: 0) != nil
+        guard count < room else { return false }
+        labelCount = kept
+        var nextLabel = 0
+        // Safe, here and below: `prefix + count` is at most 254, so at most octet 262 is stored, and
+        // at most 127 labels of two octets begin before it.
+        for index in 0..<count {
+            if index == nextLabel {
+                unsafe base[Self.capacity + labelCount] = UInt8(prefix + index)
+                labelCount += 1
+                nextLabel += Int(source[start + index]) + 1
+            }
+            unsafe base[prefix + index] = asciiLowercased(source[start + index])
+        }
+        for index in 0...8 { unsafe base[prefix + count + index] = 0 }
+        length = prefix + count + 1
+        return true
     }
 
     /// Where the suffix of that many labels begins: 0 labels is the root.
+    ///
+    /// - Precondition: 0 to `labelCount` labels.
     @inlinable
     public func start(ofSuffixWithLabels count: Int) -> Int {
-        count == 0 ? length - 1 : Int(labelStarts[labelCount - count])
+        precondition(count >= 0 && count <= labelCount, "a suffix has at most the name's labels")
+        // Safe: the index was checked on the line above.
+        return count == 0 ? length &- 1 : Int(unsafe base[Self.capacity &+ labelCount &- count])
     }
 
     /// The octets, lower case, `length` of them.
     @inlinable
     public var span: Span<UInt8> {
         @_lifetime(borrow self)
-        get { octets.span.extracting(0..<length) }
+        get {
+            // Safe: the memory lives as long as `self`, and `length` is at most its size.
+            unsafe _overrideLifetime(Span(_unsafeStart: base, count: length), borrowing: self)
+        }
     }
 
     /// Whether this is that name.
@@ -130,23 +165,22 @@ public struct NameBuffer: ~Copyable {
     /// Returns the hash of the suffix that begins at octet `start`: `wireHash` of its octets.
     @inlinable
     public func hash(from start: Int) -> UInt32 {
-        wireHash(octets.span, from: start, to: length)
+        wireHash(span, from: start, to: length)
     }
 
-    /// Whether the suffix that begins at octet `start` is the octets `range` of `other`.
+    /// Whether the suffix that begins at octet `start` is the octets of `other` at `offset`.
     @inlinable
     public func suffix(from start: Int, equals other: Span<UInt8>, at offset: Int) -> Bool {
         let count = length &- start
-        guard offset >= 0, start >= 0, count > 0, offset &+ count <= other.count else {
+        guard offset >= 0, start >= 0, count > 0, offset <= other.count &- count else {
             return false
         }
-        let mine = unsafe octets.span.bytes
+        let mine = unsafe UnsafeRawPointer(base)
         let theirs = unsafe other.bytes
         var position = 0
-        // Safe: both ranges were checked above; the loop and the tail stay inside `count`.
+        // Safe, here and below: both ranges were checked above, and nothing beyond is read.
         while position &+ 8 <= count {
-            if unsafe mine.unsafeLoadUnaligned(
-                fromUncheckedByteOffset: start &+ position, as: UInt64.self)
+            if unsafe mine.loadUnaligned(fromByteOffset: start &+ position, as: UInt64.self)
                 != theirs.unsafeLoadUnaligned(
                     fromUncheckedByteOffset: offset &+ position, as: UInt64.self)
             {
@@ -154,8 +188,19 @@ public struct NameBuffer: ~Copyable {
             }
             position &+= 8
         }
+        if count >= 8 {
+            // The last eight once more, so that no octet is compared alone.
+            return unsafe mine.loadUnaligned(
+                fromByteOffset: start &+ count &- 8, as: UInt64.self)
+                == theirs.unsafeLoadUnaligned(
+                    fromUncheckedByteOffset: offset &+ count &- 8, as: UInt64.self)
+        }
         while position < count {
-            if octets[start &+ position] != other[offset &+ position] { return false }
+            if unsafe mine.load(fromByteOffset: start &+ position, as: UInt8.self)
+                != other[offset &+ position]
+            {
+                return false
+            }
             position &+= 1
         }
         return true

@@ -94,6 +94,13 @@ public final class Checker: Sendable {
         try? await done.get()
     }
 
+    /// Changes what is probed to a plan; see `replace(_:base:adopt:)`.
+    public func replace(
+        _ plan: ProbePlan, adopt: @escaping @Sendable (HealthUpdate) -> Void = { _ in }
+    ) async {
+        await replace(plan.targets, base: plan.base, adopt: adopt)
+    }
+
     /// What is known of each target, in the order of the targets.
     public func states() async -> [TargetState] {
         let states = loop.submit { [state] in state.value.states() }

@@ -163,11 +163,17 @@ final class CheckerState {
             if running == 0 { stopped.succeed() }
             return
         }
-        while running < slots, let next = waiting.popFirst() {
-            if !next.isRetired { start(next) }
-        }
+        // Not at once: a probe may end within `start`, and each that waits would then take its place
+        // deeper on the stack.
+        if !waiting.isEmpty { loop.assumeIsolated().execute { self.startWaiting() } }
         guard !watch.isRetired else { return }
         watch.wait(on: loop) { self.enqueue(watch) }
+    }
+
+    private func startWaiting() {
+        while stopped == nil, running < slots, let next = waiting.popFirst() {
+            if !next.isRetired { start(next) }
+        }
     }
 
     // MARK: - Publishing

@@ -218,16 +218,16 @@ final class HTTPExchangeHandler: ChannelInboundHandler {
         let start = max(0, body.count - octets.count + 1)
         body += part.readableBytesView.prefix(HTTPExchange.bodyLimit - body.count)
         if body[start...].contains(octets) {
-            attempt.pass("status \(status), body has \"\(expected)\"")
+            attempt.pass("status \(status), body has \(expected.quoted)")
         } else if body.count >= HTTPExchange.bodyLimit {
             attempt.fail(
-                .body, "\"\(expected)\" not in the first \(HTTPExchange.bodyLimit) octets")
+                .body, "\(expected.quoted) not in the first \(HTTPExchange.bodyLimit) octets")
         }
     }
 
     private func judgeEnd() {
         guard let expected = exchange.expectedBody else { return }
-        attempt.fail(.body, "\"\(expected)\" not in the \(body.count) octets of it")
+        attempt.fail(.body, "\(expected.quoted) not in the \(body.count) octets of it")
     }
 
     private func words(for error: HTTPParserError) -> String {
@@ -241,6 +241,14 @@ final class HTTPExchangeHandler: ChannelInboundHandler {
         case .invalidHeaderToken: "malformed HTTP response, a bad header"
         default: "malformed HTTP response (\(error))"
         }
+    }
+}
+
+extension String {
+    /// In quotes for one line of a log: cut after 40 characters, controls as spaces.
+    fileprivate var quoted: String {
+        let line = prefix(40).map { $0.isASCII && ($0.asciiValue ?? 0) < 0x20 ? " " : $0 }
+        return "\"" + String(line) + (count > 40 ? "…" : "") + "\""
     }
 }
 

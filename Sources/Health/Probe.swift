@@ -122,7 +122,7 @@ final class ProbeAttempt {
 
     /// Errors of a machine that is out of something, which are no news about the origin.
     private static func isOwnFault(_ code: CInt) -> Bool {
-        [EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL].contains(code)
+        [EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL, EAFNOSUPPORT].contains(code)
     }
 
     // MARK: - Connection

@@ -39,7 +39,13 @@ private final class TCPProbeHandler: ChannelInboundHandler {
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        attempt.pass("connected")
+        // A free port on this very machine may be given to the probe itself, and it then connects
+        // to itself (simultaneous open, RFC 9293, section 3.5).
+        if let local = context.localAddress, local == context.remoteAddress {
+            attempt.fail(.connect, "connection refused")
+        } else {
+            attempt.pass("connected")
+        }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -119,7 +119,8 @@ extension DNSServer {
         var tcp: [OpenSocket] = []
         var udp: [OpenSocket] = []
         var chosenPort: UInt16 = 0
-        let timeout = Int32(clamping: limits.idleTime.nanoseconds / 1_000_000)
+        // Twice the idle time: the loop closes an idle connection first, and counts it.
+        let timeout = Int32(clamping: limits.idleTime.nanoseconds / 1_000_000 * 2)
         for var address in listen {
             let takesAnyPort = address.port == 0
             if takesAnyPort { address.port = chosenPort }

@@ -5,6 +5,7 @@
 // message has, on any error, and when the service says so (idle, evicted, stop).
 
 import DNSWire
+import Glibc
 import NIOCore
 
 /// The last handler of a connection's channel; all of it runs on the channel's event loop.
@@ -89,7 +90,9 @@ final class TCPConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // Resets and the like are the client's business; there is nobody left to tell.
+        // Resets and the like are the client's business; there is nobody left to tell. ETIMEDOUT
+        // is the kernel's word for a client that took nothing for twice the idle timeout.
+        if (error as? IOError)?.errnoCode == ETIMEDOUT { service.counters.timedOut.add(1) }
         context.close(promise: nil)
     }
 

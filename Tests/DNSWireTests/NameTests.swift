@@ -165,6 +165,38 @@ struct NameBufferTests {
         #expect(accepted > 500)
     }
 
+    @Test("a suffix is replaced as a DNAME demands, and refused past the limits (RFC 6672, 2.2)")
+    func replaceSuffix() throws {
+        let buffer = Loaded()
+        let source = try Name("x.y.old.").wire
+        #expect(buffer.load(source, at: 0) == source.count)
+        let target = try Name("New.Apex.Z.").wire
+        #expect(buffer.replaceSuffix(keeping: 2, with: [9, 9] + target, at: 2))
+        let result = try Name("x.y.new.apex.z.").wire
+        #expect(buffer.lengths == [result.count, 5])
+        #expect(buffer.matches(from: 0, result, at: 0))
+        let other = Loaded()
+        #expect(other.load(result, at: 0) == result.count)
+        #expect(buffer.starts == other.starts)
+        #expect(buffer.hash(from: 2) == other.hash(from: 2))
+
+        let long = try Name(String(repeating: "a.", count: 122)).wire
+        #expect(!buffer.replaceSuffix(keeping: 5, with: long, at: 0))
+        for malformed in [[1], [64], [0xC0, 0], [], [3, 1, 0]] as [[UInt8]] {
+            #expect(!buffer.replaceSuffix(keeping: 1, with: malformed, at: 0))
+        }
+        #expect(buffer.matches(from: 0, result, at: 0) && buffer.starts == other.starts)
+        // "x.y.new.apex." are 13 octets, 120 labels and the root 241: one octet below the limit.
+        let fitting = try Name(String(repeating: "a.", count: 120)).wire
+        #expect(!buffer.replaceSuffix(keeping: 4, with: [1, 0x61] + fitting, at: 0))
+        #expect(buffer.replaceSuffix(keeping: 4, with: fitting, at: 0))
+        #expect(buffer.lengths == [254, 124])
+        #expect(buffer.replaceSuffix(keeping: 0, with: [0], at: 0))
+        #expect(buffer.lengths == [1, 0])
+        buffer.copy(other)
+        #expect(buffer.matches(from: 0, result, at: 0) && buffer.starts == other.starts)
+    }
+
     @Test("every suffix has the hash that its octets have anywhere, in any case")
     func hashes() throws {
         let buffer = Loaded()
@@ -212,6 +244,12 @@ private final class Loaded {
     func matches(from start: Int, _ octets: [UInt8], at offset: Int) -> Bool {
         buffer.suffix(from: start, equals: octets.span, at: offset)
     }
+
+    func replaceSuffix(keeping kept: Int, with octets: [UInt8], at start: Int) -> Bool {
+        buffer.replaceSuffix(keeping: kept, with: octets.span, at: start)
+    }
+
+    func copy(_ other: Loaded) { buffer.copy(other.buffer) }
 
     func hash(from start: Int) -> UInt32 { buffer.hash(from: start) }
 

@@ -32,10 +32,9 @@ struct DatabaseWriter {
     func octets(_ networks: [(network: IPNetwork, record: DataValue)]) -> [UInt8] {
         var data = DataEncoder(usesPointers: usesPointers)
         var tree = TreeBuilder()
-        for (network, record) in networks.sorted(by: { $0.network.length < $1.network.length }) {
-            let bits = pathBits(of: network)
-            guard bits.count > 0 else { continue }
-            tree.insert(bits, offset: data.record(record))
+        let paths = networks.map { (bits: pathBits(of: $0.network), record: $0.record) }
+        for path in paths.sorted(by: { $0.bits.count < $1.bits.count }) where !path.bits.isEmpty {
+            tree.insert(path.bits, offset: data.record(path.record))
         }
         return file(nodes: tree.records(), data: data.octets)
     }

@@ -41,9 +41,10 @@ private struct Place: Hashable {
         var place = Place()
         place.continent = unsafe text(&entry, "continent", "code")
         place.country = unsafe text(&entry, "country", "iso_code")
-        place.subdivision = unsafe
-        (text(&entry, "subdivisions", "0", "iso_code")
-            ?? text(&entry, "subdivisions", "0", "names", "en"))
+        place.subdivision = unsafe text(&entry, "subdivisions", "0", "iso_code")
+        if place.subdivision == nil {
+            place.subdivision = unsafe text(&entry, "subdivisions", "0", "names", "en")
+        }
         if let latitude = unsafe number(&entry, "location", "latitude"),
             let longitude = unsafe number(&entry, "location", "longitude")
         {
@@ -55,7 +56,7 @@ private struct Place: Hashable {
     private func value(_ entry: inout MMDB_entry_s, _ path: [String]) -> MMDB_entry_data_s? {
         var strings: [UnsafePointer<CChar>?] = unsafe path.map { unsafe UnsafePointer(strdup($0)) }
         unsafe strings.append(nil)
-        defer { for unsafestring in unsafe strings { unsafe free(.init(mutating: string)) } }
+        defer { unsafe strings.forEach { unsafe free(.init(mutating: $0)) } }
         var data = unsafe MMDB_entry_data_s()
         let status = unsafe MMDB_aget_value(&entry, &data, strings)
         return unsafe status == MMDB_SUCCESS && data.has_data ? data : nil
@@ -99,6 +100,21 @@ struct RealDatabaseTests {
             let mask: UInt64 = index % 4 == 1 ? 0x0FFF_FFFF_FFFF : 0xFFFF_FFFF_FFFF
             return IPAddress(
                 family: .ipv6, high: high | random.next() & mask, low: random.next())
+        }
+    }
+
+    @Test("the shipped database makes each continent's clients tell their country")
+    func shipped() throws {
+        let database = try LocationDatabase(path: path)
+        let geography = Geography(database: database)
+        let rows = [
+            ("133.11.0.1", "AS", "JP"), ("129.67.242.154", "EU", "GB"), ("200.160.2.3", "SA", "BR"),
+            ("18.18.18.18", "NA", "US"),
+        ]
+        for (text, continent, country) in rows {
+            let location = try #require(geography.find(ip(text)).location)
+            #expect(location.continent == continent && location.country == country, "\(text)")
+            #expect(location.coordinates != nil)
         }
     }
 

@@ -1,4 +1,5 @@
 import DNSWire
+import Foundation
 import NIOCore
 import Settings
 import Steering
@@ -216,7 +217,7 @@ extension Alone {
             await checker.replace(
                 [
                     try target(0, good, settings: "interval: 100ms, timeout: 100ms"),
-                    try target(1, stalled, settings: "interval: 300ms, timeout: 300ms"),
+                    try target(1, stalled, settings: "interval: 300ms, timeout: 200ms"),
                 ], base: HealthTable(count: 2))
             let before = good.connections
             try await Task.sleep(for: .milliseconds(1_000))
@@ -242,6 +243,46 @@ extension Alone {
             #expect((count...count + 10).contains(good.connections))
             #expect(good.mostOpen <= 256 + 20, "\(good.mostOpen)")
             await checker.stop()
+        }
+
+        @Test("thousands of targets without a route end in their reason, at once")
+        func noRoute() async throws {
+            let checker = Checker { _ in }
+            // No TCP connection to the broadcast address leaves the machine: connect itself fails.
+            let address = try #require(IPAddress("255.255.255.255"))
+            let monitor = try monitor("{type: tcp, port: 9, interval: 1h, timeout: 30s}")
+            let targets = (0..<3_000).map { id in
+                ProbeTarget(id: id, key: "\(id)", address: address, monitor: monitor)
+            }
+            await checker.replace(targets, base: HealthTable(count: 3_000))
+            let states = await checker.states()
+            #expect(states.allSatisfy { $0.health.verdict == .down })
+            let reasons = Set(states.compactMap { $0.health.decidedBy?.outcome.description })
+            #expect(reasons == ["connect: network is unreachable"])
+            await checker.stop()
+        }
+
+        @Test("nothing is left of probes that ended: descriptors are given back")
+        func descriptors() async throws {
+            let server = try await FaultServer(.reset)
+            let stalled = try await FaultServer(.stall)
+            let checker = Checker { _ in }
+            let before = openDescriptors()
+            let settings = "interval: 100ms, timeout: 50ms"
+            let targets = try (0..<40).map {
+                try target($0, $0 % 2 == 0 ? server : stalled, settings: settings)
+            }
+            await checker.replace(targets, base: HealthTable(count: 40))
+            try await Task.sleep(for: .milliseconds(1_500))
+            #expect(server.connections > 100)
+            await checker.replace([], base: HealthTable(count: 0))
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(openDescriptors() <= before + 5)
+            await checker.stop()
+        }
+
+        private func openDescriptors() -> Int {
+            (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
         }
 
         @Test("stop ends everything, also in the middle of probes and of a first round")

@@ -62,6 +62,10 @@ extension Alone {
                     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
                     "body: malformed HTTP response, a bad chunk size"
                 ),
+                (
+                    "expect: {body: \"all\\nis well and so is everything else that matters\"}", ok,
+                    "body: \"all is well and so is everything else th…\" not in the 2 octets of it"
+                ),
                 ("method: HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "status 200"),
                 (
                     "", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",

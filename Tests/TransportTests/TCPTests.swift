@@ -214,13 +214,12 @@ import Transport
             receiveBuffer: 4_096)
         let block = (UInt16(0)..<1_000).flatMap { framed(query(id: $0)) }
         var sent = 0
-        // Ends when the server has closed: until then the send blocks, as nothing is read.
-        while sent < 100_000_000, client.send(block) { sent += block.count }
-        #expect(sent < 50_000_000)
+        // Ends when the server has closed: until then the send blocks, as nothing is read. What
+        // was sent by then filled the client's own buffer (at most 4 MiB) and the server's.
+        while sent < 12_000_000, client.send(block) { sent += block.count }
+        #expect(sent < 10_000_000)
         #expect(eventually { server.counters.tcp.open == 0 })
         #expect(server.counters.tcp.timedOut == 1)
-        // Far fewer answers than fit into 50 MB: the service stopped answering.
-        #expect(server.counters.tcp.answered < 1_000_000)
     }
 
     @Test("a client that reads late gets every answer in order")

@@ -1,0 +1,70 @@
+import DNSWire
+import Settings
+import Testing
+
+@testable import Health
+@testable import Steering
+
+struct ProbePlanTests {
+    private let file = PoolFile(
+        name: "app.yaml",
+        text: """
+            monitors:
+              web: { type: http, path: /healthz }
+              port: { type: tcp, port: 443 }
+            pools:
+              frankfurt:
+                location: [50.11, 8.68]
+                monitor: web
+                origins:
+                  fra-1: { addresses: [192.0.2.10, "2001:db8::10"] }
+                  fra-2: { addresses: [192.0.2.11, "2001:db8::11"] }
+              static: { origins: { one: { addresses: [192.0.2.1, "2001:db8::1"] } } }
+              virginia:
+                monitor: port
+                origins: { iad-1: { addresses: [192.0.2.10, "2001:db8::10"] } }
+            services:
+              web: { rules: [{ policy: failover, pools: [frankfurt, static, virginia] }] }
+            """)
+
+    @Test("every address of a pool with a monitor is one target, at its place in the table")
+    func targets() throws {
+        var diagnostics = Diagnostics()
+        let configuration = try #require(
+            SteeringConfiguration.parse([file], diagnostics: &diagnostics),
+            "\(diagnostics.sorted)")
+        let monitors = Monitor.read(configuration.monitors, &diagnostics)
+        #expect(diagnostics.all.isEmpty, "\(diagnostics.sorted)")
+        let addresses = configuration.pools.enumerated().flatMap { pool, settings in
+            settings.origins.enumerated().flatMap { origin, entry in
+                entry.addresses.map {
+                    SteeredAddress(
+                        address: $0, pool: pool, origin: origin, monitor: settings.monitor)
+                }
+            }
+        }
+        let plan = ProbePlan(configuration, addresses: addresses, monitors: monitors)
+        #expect(plan.base == HealthTable(count: 8))
+        #expect(
+            plan.targets.map { "\($0.id) \($0.key) \($0.monitor.name)" } == [
+                "0 frankfurt/fra-1/192.0.2.10 web", "1 frankfurt/fra-1/2001:db8::10 web",
+                "2 frankfurt/fra-2/192.0.2.11 web", "3 frankfurt/fra-2/2001:db8::11 web",
+                "6 virginia/iad-1/192.0.2.10 port", "7 virginia/iad-1/2001:db8::10 port",
+            ])
+    }
+
+    @Test("a monitor with an error is told with its file and path")
+    func errors() throws {
+        var broken = file
+        broken.text = broken.text.replacing("type: tcp,", with: "type: tpc,")
+        var diagnostics = Diagnostics()
+        let configuration = try #require(
+            SteeringConfiguration.parse([broken], diagnostics: &diagnostics))
+        #expect(Monitor.read(configuration.monitors, &diagnostics).keys.sorted() == ["web"])
+        #expect(
+            diagnostics.sorted.map(\.description) == [
+                "app.yaml:3:17: error: monitors.port.type: expected one of tcp, http, https "
+                    + "(did you mean tcp?), found \"tpc\""
+            ])
+    }
+}
