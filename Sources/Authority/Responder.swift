@@ -29,6 +29,7 @@ public struct Responder: ~Copyable {
     private var query = Query()
     /// The name that the chain has come to.
     private var target = NameBuffer()
+    private var chain = AliasChain()
     private var random: RandomBits
 
     /// - Parameter seed: starts this worker's random numbers (weighted draws).
@@ -83,8 +84,8 @@ public struct Responder: ~Copyable {
     /// Octets that the OPT record may need, so that no answer pushes it out.
     private func optionsLength(_ snapshot: Snapshot) -> Int {
         guard query.hasEDNS else { return 0 }
-        // The record, and an extended error of four octets and a code.
-        var length = 11 + 6
+        // An extended error needs no room: it goes with answers that have no records.
+        var length = 11
         if query.hasSubnet { length += 8 + query.subnet.addressOctets }
         if query.wantsNSID { length += 4 + snapshot.content.identity.count }
         return length
@@ -127,6 +128,8 @@ public struct Responder: ~Copyable {
                 guard let next = follow(lookup, owner, hop, &writer, &verdict, zones) else {
                     return
                 }
+                // The target was an owner before: the loop is closed, and all of it written.
+                guard chain.isNew(owner: next) else { return }
                 owner = next
                 lookup = zones.lookup(target, type: type)
             }
@@ -142,7 +145,9 @@ public struct Responder: ~Copyable {
         let decision = state.decide(
             service: snapshot.content.service(at: lookup.steer), client: client(source),
             random: random.next())
-        let family: IPAddress.Family = query.type == .aaaa ? .ipv6 : .ipv4
+        // ANY gets one RRset of those there are (RFC 8482, section 4.1).
+        let isIPv6 = query.type == .aaaa || query.type == .any && decision.ipv4.isEmpty
+        let family: IPAddress.Family = isIPv6 ? .ipv6 : .ipv4
         let range = family == .ipv6 ? decision.ipv6 : decision.ipv4
         // No pool of the service has this family: the same for every client, so scope 0.
         guard range.count > 0 else {
@@ -230,6 +235,8 @@ public struct Responder: ~Copyable {
         _ verdict: inout Verdict, _ zones: ZoneSet
     ) -> UInt16? {
         writer.registerQuestion(query.name)
+        if hop == 0 { chain.removeAll() }
+        let isWritten = chain.add(owner: owner, rrset: lookup.rrset)
         let rrset = zones.rrset(lookup.rrset)
         let dataStart = rrset.blockStart + 12
         if lookup.outcome == .cname {
@@ -237,11 +244,14 @@ public struct Responder: ~Copyable {
                 verdict.isTruncated = true
                 return nil
             }
-            guard let length = target.load(zones.octets, at: dataStart) else { return nil }
-            return writer.pointer(to: zones.octets, from: dataStart, to: dataStart + length)
+            guard target.load(zones.octets, at: dataStart) != nil else { return nil }
+            return writer.lastName == 0 ? nil : writer.lastName
         }
+        // A DNAME that the chain comes to again stands in the answer already.
         guard
-            appendUnder(labels: Int(lookup.ownerLabels), hop, rrset, .answer, zones, &writer)
+            isWritten
+                || appendUnder(
+                    labels: Int(lookup.ownerLabels), hop, rrset, .answer, zones, &writer)
         else {
             verdict.isTruncated = true
             return nil
@@ -254,10 +264,12 @@ public struct Responder: ~Copyable {
             return nil
         }
         // The synthesised CNAME's TTL is the DNAME's (RFC 6672, section 3.1).
-        let pointer = writer.appendAlias(
-            ttl: rrset.ttl, target: target, owner: owner, section: .answer)
-        if pointer == nil { verdict.isTruncated = true }
-        return pointer
+        guard writer.appendAlias(ttl: rrset.ttl, target: target, owner: owner, section: .answer)
+        else {
+            verdict.isTruncated = true
+            return nil
+        }
+        return writer.lastName == 0 ? nil : writer.lastName
     }
 
     // MARK: - Writing RRsets
@@ -340,6 +352,33 @@ public struct Responder: ~Copyable {
             | (verdict.isAuthoritative ? 0x0400 : 0)
             | (verdict.isTruncated ? 0x0200 : 0)
             | (verdict.code & 0x000F)
+    }
+}
+
+/// The way that a chain of aliases took, so that it does not run in circles or repeat a record.
+private struct AliasChain {
+    /// Pointers to the owners' names in the message.
+    private var owners = InlineArray<12, UInt16>(repeating: 0)
+    private var rrsets = InlineArray<12, Int32>(repeating: -1)
+    private var count = 0
+
+    mutating func removeAll() { count = 0 }
+
+    /// Adds an alias; whether its RRset was there before, as a wildcard's or a DNAME's may be.
+    mutating func add(owner: UInt16, rrset: Int32) -> Bool {
+        var isKnown = false
+        for index in 0..<count where rrsets[index] == rrset { isKnown = true }
+        // `aliasLimit` ends the chain before this is full.
+        guard count < owners.count else { return isKnown }
+        owners[count] = owner
+        rrsets[count] = rrset
+        count += 1
+        return isKnown
+    }
+
+    func isNew(owner: UInt16) -> Bool {
+        for index in 0..<count where owners[index] == owner { return false }
+        return true
     }
 }
 

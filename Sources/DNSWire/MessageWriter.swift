@@ -28,6 +28,9 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     private var suffixOffsets = InlineArray<32, UInt16>(repeating: 0)
     private var suffixLengths = InlineArray<32, UInt8>(repeating: 0)
     private var suffixCount = 0
+    /// The pointer to the name that was written last: the target of an alias just appended. Zero if
+    /// it lies past the 14 bits that a pointer can say.
+    public private(set) var lastName: UInt16 = 0
 
     /// Begins a response: the header's place and the question's octets as they came, 0x20 case and all.
     ///
@@ -51,11 +54,15 @@ public struct MessageWriter: ~Copyable, ~Escapable {
 
     /// Makes the question's name and its suffixes known to compression.
     ///
-    /// Apart from `init` because the commonest answers compress nothing but the owner.
+    /// Of very many labels the name itself and the shortest suffixes, which others may share, so
+    /// that room is left for the names that follow. Apart from `init` because the commonest answers
+    /// compress nothing but the owner.
     @_lifetime(self: copy self)
     public mutating func registerQuestion(_ name: borrowing NameBuffer) {
         guard suffixCount == 0 else { return }
-        for labels in stride(from: name.labelCount, to: 0, by: -1) {
+        let known = min(name.labelCount, Self.compressionLimit / 2)
+        if known < name.labelCount { register(offset: 12, length: name.length) }
+        for labels in stride(from: known, to: 0, by: -1) {
             let start = name.start(ofSuffixWithLabels: labels)
             register(offset: 12 + start, length: name.length - start)
         }
@@ -102,9 +109,9 @@ public struct MessageWriter: ~Copyable, ~Escapable {
         }
         let mark = length
         let firstEnd = start + 12 + Int(octets.uint16(at: start + 10))
-        guard let pointer = putName(name, from: nameStart, to: nameEnd), pointer != 0,
+        guard putName(name, from: nameStart, to: nameEnd), case let owner = lastName, owner != 0,
             appendFields(of: octets, from: start, to: firstEnd, layout),
-            appendRecords(octets, from: firstEnd, to: start + count, layout, pointer)
+            appendRecords(octets, from: firstEnd, to: start + count, layout, owner)
         else {
             rollBack(to: mark)
             return false
@@ -163,30 +170,30 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     }
 
     /// Appends one record whose data is a domain name, compressed, with an owner by name: the CNAME that
-    /// a DNAME makes (RFC 6672, section 3.1). Returns the pointer to the written target, or nil.
+    /// a DNAME makes (RFC 6672, section 3.1). False, with nothing written, if it doesn't fit.
     @_lifetime(self: copy self)
     public mutating func appendAlias(
         ttl: UInt32, target: borrowing NameBuffer, owner: UInt16, section: Section
-    ) -> UInt16? {
+    ) -> Bool {
         let mark = length
-        guard length + 12 <= limit else { return nil }
+        guard length + 12 <= limit else { return false }
         putUInt16(owner)
         putUInt16(RecordType.cname.code)
         putUInt16(1)
         putUInt32(ttl)
         putUInt16(0)
         let dataStart = length
-        guard let pointer = putName(target.span, from: 0, to: target.length) else {
+        guard putName(target.span, from: 0, to: target.length) else {
             rollBack(to: mark)
-            return nil
+            return false
         }
         patchUInt16(UInt16(truncatingIfNeeded: length - dataStart), at: dataStart - 2)
         tally(1, in: section)
-        return pointer
+        return true
     }
 
     /// The pointer to the name at octet `start` of `octets`, if the message holds it whole; nil if not.
-    public func pointer(to octets: Span<UInt8>, from start: Int, to end: Int) -> UInt16? {
+    private func pointer(to octets: Span<UInt8>, from start: Int, to end: Int) -> UInt16? {
         for index in 0..<suffixCount where Int(suffixLengths[index]) == end - start {
             if holds(octets, from: start, atMessage: Int(suffixOffsets[index])) {
                 return 0xC000 | suffixOffsets[index]
@@ -270,34 +277,34 @@ public struct MessageWriter: ~Copyable, ~Escapable {
 
     // MARK: Names
 
-    /// Writes a name with its longest known suffix as a pointer and returns the pointer to it.
+    /// Writes a name with its longest known suffix as a pointer, and makes it `lastName`.
     ///
-    /// Case counts for nothing in the comparison (RFC 1035, section 4.1.4; RFC 4343). Nil, with part of
-    /// it written, if it doesn't fit: the caller rolls back. Zero if the name lies past the 14 bits
-    /// that a pointer can say.
+    /// Case counts for nothing in the comparison (RFC 1035, section 4.1.4; RFC 4343). False, with part
+    /// of it written, if it doesn't fit: the caller rolls back.
     @_lifetime(self: copy self)
-    private mutating func putName(_ octets: Span<UInt8>, from start: Int, to end: Int) -> UInt16? {
+    private mutating func putName(_ octets: Span<UInt8>, from start: Int, to end: Int) -> Bool {
         let nameStart = length
+        lastName = nameStart < 0x4000 ? 0xC000 | UInt16(nameStart) : 0
         var position = start
         while position < end, octets[position] != 0 {
             if let known = pointer(to: octets, from: position, to: end) {
-                guard length + 2 <= limit else { return nil }
+                guard length + 2 <= limit else { return false }
+                if length == nameStart { lastName = known }
                 putUInt16(known)
-                return nameStart == length - 2
-                    ? known : nameStart < 0x4000 ? 0xC000 | UInt16(nameStart) : 0
+                return true
             }
             let labelLength = Int(octets[position]) + 1
             // One more octet for the root that may follow.
             guard length + labelLength + 1 <= limit, position + labelLength < end else {
-                return nil
+                return false
             }
             register(offset: length, length: end - position)
             put(octets, from: position, count: labelLength)
             position += labelLength
         }
-        guard length + 1 <= limit else { return nil }
+        guard length + 1 <= limit else { return false }
         putUInt8(0)
-        return nameStart < 0x4000 ? 0xC000 | UInt16(nameStart) : 0
+        return true
     }
 
     /// Whether the message has at `offset` the name `octets[start...]`, pointers followed.
@@ -374,16 +381,16 @@ public struct MessageWriter: ~Copyable, ~Escapable {
             put(octets, from: start, count: end - start)
             return true
         case .name:
-            return putName(octets, from: start, to: end) != nil
+            return putName(octets, from: start, to: end)
         case .preferenceThenName:
             guard length + 2 <= limit else { return false }
             put(octets, from: start, count: 2)
-            return putName(octets, from: start + 2, to: end) != nil
+            return putName(octets, from: start + 2, to: end)
         case .twoNamesThenFixed:
             let first = nameEnd(octets, from: start)
             let second = nameEnd(octets, from: first)
-            guard putName(octets, from: start, to: first) != nil,
-                putName(octets, from: first, to: second) != nil,
+            guard putName(octets, from: start, to: first),
+                putName(octets, from: first, to: second),
                 length + end - second <= limit
             else { return false }
             put(octets, from: second, count: end - second)

@@ -77,29 +77,27 @@ public struct Query: ~Copyable {
         hasSubnet = false
         wantsNSID = false
         guard packet.count >= 12, packet[2] & 0x80 == 0 else { return .ignore }
-        let opcodeIsQuery = packet[2] & 0x78 == 0
-        // QDCOUNT, and together ANCOUNT and NSCOUNT.
-        guard packet.uint16(at: 4) == 1 else { return opcodeIsQuery ? .malformed : .unknownOpcode }
+        // What other opcodes mean by their sections is not known; an OPT among them is answered.
+        let isQuery = packet[2] & 0x78 == 0
+        let fault = isQuery ? QueryStatus.malformed : .unknownOpcode
+        guard packet.uint16(at: 4) == 1 else { return fault }
         guard let nameLength = name.load(packet, at: 12), 12 + nameLength + 4 <= packet.count else {
-            return opcodeIsQuery ? .malformed : .unknownOpcode
+            return fault
         }
         var position = 12 + nameLength
         type = RecordType(packet.uint16(at: position))
         recordClass = packet.uint16(at: position + 2)
         position += 4
         questionEnd = position
-        guard opcodeIsQuery else { return .unknownOpcode }
-        guard packet.uint16(at: 6) == 0, packet.uint16(at: 8) == 0 else { return .malformed }
+        guard packet.uint16(at: 6) == 0, packet.uint16(at: 8) == 0 else { return fault }
         let additional = Int(packet.uint16(at: 10))
-        guard additional <= Self.additionalLimit else { return .malformed }
+        guard additional <= Self.additionalLimit else { return fault }
         var version: UInt8 = 0
         for _ in 0..<additional {
-            guard let next = readAdditional(packet, at: position, &version) else {
-                return .malformed
-            }
+            guard let next = readAdditional(packet, at: position, &version) else { return fault }
             position = next
         }
-        guard position == packet.count else { return .malformed }
+        guard isQuery, position == packet.count else { return fault }
         return version == 0 ? .query : .unknownVersion
     }
 
@@ -119,6 +117,8 @@ public struct Query: ~Copyable {
         payloadSize = packet.uint16(at: nameEnd + 2)
         version = packet[nameEnd + 5]
         dnssecOK = packet[nameEnd + 6] & 0x80 != 0
+        // What another version's options look like is not known (RFC 6891, section 6.1.3).
+        guard version == 0 else { return dataEnd }
         return readOptions(packet, from: dataStart, to: dataEnd) ? dataEnd : nil
     }
 

@@ -40,7 +40,9 @@ public struct Scenario: Sendable {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() {
             guard line.hasPrefix("$"), let words = Self.directive(line) else {
-                append?(&self, line)
+                // A comment is none in YAML; its line stays, for the places of diagnostics.
+                let isComment = line.hasPrefix("; ") || line == ";"
+                append?(&self, isComment ? "" : line)
                 continue
             }
             switch words[0] {
@@ -57,8 +59,8 @@ public struct Scenario: Sendable {
                 query.down = down
                 queries.append(query)
                 append = { scenario, line in
-                    // Comments and blank lines between queries are no part of a message.
-                    guard !line.isEmpty, !line.hasPrefix("; ") else { return }
+                    // Blank lines between queries are no part of a message.
+                    guard !line.isEmpty else { return }
                     let last = scenario.queries.count - 1
                     let separator = scenario.queries[last].expected.isEmpty ? "" : "\n"
                     scenario.queries[last].expected += separator + line
