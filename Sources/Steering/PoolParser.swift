@@ -30,8 +30,10 @@ extension PoolFileParser {
         }
         let stated = settings["policy"].flatMap { $0.choice(OriginPolicy.self, &diagnostics) }
         guard let value = settings.required("origins", &diagnostics) else { return nil }
+        let errorsBefore = diagnostics.errorCount
         let (origins, statesWeight) = parseOrigins(value, stated, &diagnostics)
-        guard !origins.isEmpty else { return nil }
+        // With an origin or address left out, what is said of the pool as a whole would mislead.
+        guard !origins.isEmpty, diagnostics.errorCount == errorsBefore else { return nil }
         let minimumHealthy =
             settings["min_healthy"].flatMap {
                 parseMinimumHealthy($0, origins: origins.count, &diagnostics)
@@ -74,7 +76,9 @@ extension PoolFileParser {
         var firstUse: [IPAddress: SourcePosition] = [:]
         for entry in entries {
             checkName(entry.name, of: "origin", at: entry.key, &diagnostics)
-            guard let settings = entry.value.mapping(["addresses", "weight", "check_address"], &diagnostics)
+            guard
+                let settings = entry.value.mapping(
+                    ["addresses", "weight", "check_address"], &diagnostics)
             else { continue }
             let weight = settings["weight"].flatMap {
                 $0.integer(in: 0...SteeringLimit.weight, &diagnostics)
