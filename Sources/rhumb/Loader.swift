@@ -5,6 +5,7 @@ import Authority
 import DNSWire
 import Geo
 import Health
+import NIOPosix
 import Settings
 import Steering
 import Zones
@@ -14,7 +15,7 @@ struct Loaded: Sendable {
     var settings: ServerSettings
     var content: Content
     var geography: Geography
-    var targets: [ProbeTarget]
+    var probes: ProbePlan
 
     /// One line for the log: what is there.
     var summary: String {
@@ -23,9 +24,10 @@ struct Loaded: Sendable {
         let database =
             geography.database.map { "\($0.type) of \(dayText($0.buildDate))" }
             ?? "no geo database"
-        return "\(zones.zones.count) zones with \(zones.nameCount) names, "
-            + "\(configuration.services.count) services over \(configuration.pools.count) pools, "
-            + "\(targets.count) probe targets; \(database)"
+        return "\(counted(zones.zones.count, "zone")) with \(counted(zones.nameCount, "name")), "
+            + "\(counted(configuration.services.count, "service")) over "
+            + "\(counted(configuration.pools.count, "pool")), "
+            + "\(counted(probes.probeCount, "probe target")); \(database)"
     }
 }
 
@@ -46,18 +48,26 @@ struct Loader: Sendable {
 
     /// Returns what the files say, or nil with the reasons among the diagnostics.
     func load(_ diagnostics: inout Diagnostics) -> Loaded? {
+        guard directoryExists(directory) else {
+            diagnostics.error(
+                at: SourcePosition(file: directory),
+                "not a directory; name the one that holds zones/ with --directory")
+            return nil
+        }
         let settings = loadSettings(&diagnostics)
         let zoneDirectory = path(settings.zones)
         let zones = loadZones(zoneDirectory, &diagnostics)
-        let configuration = loadPools(zoneDirectory, &diagnostics)
+        var monitorEntries: [MonitorEntry] = []
+        let configuration = loadPools(zoneDirectory, &monitorEntries, &diagnostics)
         let geography = loadGeography(path(settings.geo), &diagnostics)
-        let monitors = configuration.map { loadMonitors($0, &diagnostics) } ?? [:]
-        guard let zones, let configuration, let geography, !diagnostics.hasErrors else {
-            return nil
-        }
+        let monitors = Monitor.read(monitorEntries, &diagnostics)
+        guard let zones, let configuration else { return nil }
         let steering: Steering
         do {
-            steering = try Steering(configuration, geography: geography)
+            // Whatever else is wrong: STEER records without a service are found by linking.
+            let usable = diagnostics.hasErrors ? nil : geography
+            steering = try Steering(
+                configuration, geography: usable ?? Geography(database: nil))
         } catch {
             diagnostics.error(at: SourcePosition(file: error.path), error.message)
             return nil
@@ -65,11 +75,23 @@ struct Loader: Sendable {
         guard
             let content = Content(
                 zones: zones, steering: steering, identity: settings.identity ?? hostName(),
-                diagnostics: &diagnostics)
+                diagnostics: &diagnostics),
+            let geography, !diagnostics.hasErrors
         else { return nil }
         return Loaded(
             settings: settings, content: content, geography: geography,
-            targets: probeTargets(steering, monitors))
+            probes: ProbePlan(configuration, addresses: steering.addresses, monitors: monitors))
+    }
+
+    /// Does what `load` does on a thread that may block: reading and compiling can take seconds.
+    ///
+    /// - Throws: `CancellationError` alone.
+    func loadAside() async throws -> (loaded: Loaded?, diagnostics: Diagnostics) {
+        try await NIOThreadPool.singleton.runIfActive { [self] in
+            var diagnostics = Diagnostics()
+            let loaded = load(&diagnostics)
+            return (loaded, diagnostics)
+        }
     }
 
     // MARK: - Parts
@@ -80,19 +102,22 @@ struct Loader: Sendable {
         guard let text = readText(file, &diagnostics) else {
             return ServerSettings(nil, &diagnostics)
         }
-        return ServerSettings(parseSettings(text, file: file, diagnostics: &diagnostics), &diagnostics)
+        return ServerSettings(
+            parseSettings(text, file: file, diagnostics: &diagnostics), &diagnostics)
     }
 
     private func loadZones(_ directory: String, _ diagnostics: inout Diagnostics) -> ZoneSet? {
         guard let files = listDirectory(directory, suffix: ".zone") else {
             diagnostics.error(
                 at: SourcePosition(file: directory),
-                "not a readable directory; put zone files there, or name another with zones: in rhumb.yaml")
+                "not a readable directory; put zone files there, or name another with zones: in rhumb.yaml"
+            )
             return nil
         }
         if files.isEmpty {
             diagnostics.error(
-                at: SourcePosition(file: directory), "no zone files; a zone is a file NAME.zone here")
+                at: SourcePosition(file: directory),
+                "no zone files; a zone is a file NAME.zone here")
         }
         let sources = files.map { loadZoneFile(path: $0, diagnostics: &diagnostics) }
         let readable = sources.compactMap(\.self)
@@ -101,24 +126,16 @@ struct Loader: Sendable {
     }
 
     private func loadPools(
-        _ directory: String, _ diagnostics: inout Diagnostics
+        _ directory: String, _ monitors: inout [MonitorEntry], _ diagnostics: inout Diagnostics
     ) -> SteeringConfiguration? {
-        var files: [PoolFile] = []
-        for file in listDirectory(directory, suffix: ".yaml") ?? [] {
-            guard let text = readText(file, &diagnostics) else { continue }
-            files.append(PoolFile(name: file, text: text))
+        let names = listDirectory(directory, suffix: ".yaml") ?? []
+        let files = names.compactMap { name in
+            readText(name, &diagnostics).map { PoolFile(name: name, text: $0) }
         }
-        return SteeringConfiguration.parse(files, diagnostics: &diagnostics)
-    }
-
-    private func loadMonitors(
-        _ configuration: SteeringConfiguration, _ diagnostics: inout Diagnostics
-    ) -> [String: Monitor] {
-        var monitors: [String: Monitor] = [:]
-        for entry in configuration.monitors {
-            monitors[entry.name] = Monitor(name: entry.name, entry.value, &diagnostics)
-        }
-        return monitors
+        let configuration = SteeringConfiguration.parse(
+            files, monitors: &monitors, diagnostics: &diagnostics)
+        // What a file defines that can't be read would be missed everywhere.
+        return files.count == names.count ? configuration : nil
     }
 
     /// Opens the database that is meant and reads the overrides beside it.
@@ -163,20 +180,5 @@ struct Loader: Sendable {
     /// Paths in settings are relative to the directory.
     private func path(_ name: String) -> String {
         name.hasPrefix("/") ? name : directory == "." ? name : directory + "/" + name
-    }
-}
-
-/// The probes that a configuration asks for.
-func probeTargets(_ steering: Steering, _ monitors: [String: Monitor]) -> [ProbeTarget] {
-    let pools = steering.configuration.pools
-    return steering.addresses.enumerated().compactMap { index, steered in
-        guard let monitor = steered.monitor.flatMap({ monitors[$0] }) else { return nil }
-        let pool = pools[steered.pool]
-        let origin = pool.origins[steered.origin]
-        // Addresses of an origin that are checked at one place are one target: equal keys.
-        let address = origin.checkAddress ?? steered.address
-        return ProbeTarget(
-            id: index, key: "\(pool.name)/\(origin.name)/\(address)", address: address,
-            monitor: monitor)
     }
 }
