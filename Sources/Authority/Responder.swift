@@ -59,7 +59,7 @@ public struct Responder: ~Copyable {
         switch status {
         case .query:
             switch query.recordClass {
-            case 1: answerInternet(&writer, &verdict, source, snapshot)
+            case 1: answerInternet(&writer, &verdict, source, snapshot, snapshot.zones)
             case 3: answerChaos(&writer, &verdict, snapshot)
             default: verdict.refuse(.notAuthoritative)
             }
@@ -96,14 +96,13 @@ public struct Responder: ~Copyable {
     /// Looks the name up and writes what was found, following aliases as far as the zones here go.
     private mutating func answerInternet(
         _ writer: inout MessageWriter, _ verdict: inout Verdict, _ source: IPAddress,
-        _ snapshot: Snapshot
+        _ snapshot: Snapshot, _ zones: ZoneSet
     ) {
         let type = query.type
         guard !type.isUnanswerable else {
             return verdict.fail(
                 type.isTransfer ? ResponseCode.refused : ResponseCode.notImplemented, .notSupported)
         }
-        let zones = snapshot.content.zones
         var lookup = zones.lookup(query.name, type: type)
         var owner = MessageWriter.questionPointer
         verdict.isAuthoritative = true
@@ -152,7 +151,7 @@ public struct Responder: ~Copyable {
         let range = family == .ipv6 ? decision.ipv6 : decision.ipv4
         // No pool of the service has this family: the same for every client, so scope 0.
         guard range.count > 0 else {
-            return deny(lookup, hop, &writer, &verdict, snapshot.content.zones)
+            return deny(lookup, hop, &writer, &verdict, snapshot.zones)
         }
         verdict.scope = decision.scope
         guard writer.hasRoom(forRecords: Int(range.count), ofData: family == .ipv6 ? 16 : 4) else {

@@ -7,11 +7,14 @@ public import Zones
 /// Content and health at one moment; immutable.
 public final class Snapshot: Sendable {
     public let content: Content
+    /// The content's zones: held here too, as a field of a field costs a retain to reach.
+    let zones: ZoneSet
     /// The content's steering with the health table that is in force.
     public let steering: SteeringState
 
     public init(content: Content, health: HealthTable) {
         self.content = content
+        zones = content.zones
         steering = SteeringState(content.steering, health: health)
     }
 

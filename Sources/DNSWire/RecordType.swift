@@ -8,28 +8,28 @@ public struct RecordType: Hashable, Sendable, BitwiseCopyable {
     @inlinable
     public init(_ code: UInt16) { self.code = code }
 
-    public static let a = RecordType(1)
-    public static let ns = RecordType(2)
-    public static let cname = RecordType(5)
-    public static let soa = RecordType(6)
-    public static let ptr = RecordType(12)
-    public static let hinfo = RecordType(13)
-    public static let mx = RecordType(15)
-    public static let txt = RecordType(16)
-    public static let aaaa = RecordType(28)
-    public static let srv = RecordType(33)
-    public static let naptr = RecordType(35)
-    public static let dname = RecordType(39)
-    public static let opt = RecordType(41)
-    public static let ds = RecordType(43)
-    public static let rrsig = RecordType(46)
-    public static let nsec = RecordType(47)
-    public static let dnskey = RecordType(48)
-    public static let nsec3 = RecordType(50)
-    public static let nsec3param = RecordType(51)
-    public static let svcb = RecordType(64)
-    public static let https = RecordType(65)
-    public static let any = RecordType(255)
+    @inlinable public static var a: RecordType { RecordType(1) }
+    @inlinable public static var ns: RecordType { RecordType(2) }
+    @inlinable public static var cname: RecordType { RecordType(5) }
+    @inlinable public static var soa: RecordType { RecordType(6) }
+    @inlinable public static var ptr: RecordType { RecordType(12) }
+    @inlinable public static var hinfo: RecordType { RecordType(13) }
+    @inlinable public static var mx: RecordType { RecordType(15) }
+    @inlinable public static var txt: RecordType { RecordType(16) }
+    @inlinable public static var aaaa: RecordType { RecordType(28) }
+    @inlinable public static var srv: RecordType { RecordType(33) }
+    @inlinable public static var naptr: RecordType { RecordType(35) }
+    @inlinable public static var dname: RecordType { RecordType(39) }
+    @inlinable public static var opt: RecordType { RecordType(41) }
+    @inlinable public static var ds: RecordType { RecordType(43) }
+    @inlinable public static var rrsig: RecordType { RecordType(46) }
+    @inlinable public static var nsec: RecordType { RecordType(47) }
+    @inlinable public static var dnskey: RecordType { RecordType(48) }
+    @inlinable public static var nsec3: RecordType { RecordType(50) }
+    @inlinable public static var nsec3param: RecordType { RecordType(51) }
+    @inlinable public static var svcb: RecordType { RecordType(64) }
+    @inlinable public static var https: RecordType { RecordType(65) }
+    @inlinable public static var any: RecordType { RecordType(255) }
 
     /// Whether the type exists in messages only, never as data in a zone.
     ///

@@ -18,8 +18,7 @@ struct LoadedScenario {
     let content: Content
 
     init(_ file: String) throws {
-        scenario = try Scenario(
-            String(decoding: readFile(path: file, limit: 1 << 20), as: UTF8.self))
+        scenario = try Scenario(String(decoding: readFile(path: file, limit: 1 << 20), as: UTF8.self))
         var diagnostics = Diagnostics()
         let sources = try scenario.zones.map { apex, text in
             readMasterFile(
@@ -31,12 +30,13 @@ struct LoadedScenario {
         let configuration = SteeringConfiguration.parse(
             scenario.pools.isEmpty ? [] : [PoolFile(name: "pools", text: scenario.pools)],
             diagnostics: &diagnostics)
-        let places = parseSettings(scenario.places, file: "places", diagnostics: &diagnostics)
-        let overrides = LocationOverrides.parse(try #require(places), &diagnostics)
+        let places = try #require(
+            parseSettings(scenario.places, file: "places", diagnostics: &diagnostics))
+        let overrides = LocationOverrides.parse(places, &diagnostics)
         let geography = Geography(database: nil, overrides: overrides)
         let messages = diagnostics.sorted.filter { $0.severity == .error }.map(\.description)
         #expect(messages == [])
-        let steering = try Steering(#require(configuration), geography: geography)
+        let steering = try Steering(try #require(configuration), geography: geography)
         let linked = Content(
             zones: try #require(zones), steering: steering, identity: "scenario",
             diagnostics: &diagnostics)
@@ -68,9 +68,7 @@ let scenarioFiles: [String] = {
         #expect(scenarioFiles.count >= 3)
     }
 
-    @Test(
-        "each query of a scenario gets exactly the message that is written",
-        arguments: scenarioFiles)
+    @Test("each query of a scenario gets exactly the message that is written", arguments: scenarioFiles)
     func inProcess(_ file: String) throws {
         let loaded = try LoadedScenario(file)
         var responder = Responder(seed: 1)
@@ -131,9 +129,7 @@ private func listFiles(_ directory: String) -> [String] {
     var names: [String] = []
     while let entry = unsafe readdir(handle) {
         let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-            unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) {
-                unsafe String(cString: $0)
-            }
+            unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
         }
         names.append("\(directory)/\(name)")
     }
