@@ -80,7 +80,7 @@ private func packet(_ name: [UInt8]) -> [UInt8] {
                         layout: type.nameLayout, ownerName: owner.span, from: 0, to: owner.count,
                         section: .answer)
                 #expect(wasWritten)
-                uncompressed += block.count + records.count * (owner.count - 2)
+                uncompressed += block.count + records.count * max(0, owner.count - 2)
                 expected += records.map { "\(Name.presentation(ofWire: owner)) \($0)" }
             }
             let length = writer.finish(flags: 0x8400, questions: 1)
