@@ -18,7 +18,7 @@ struct LoadedScenario {
     let content: Content
 
     init(_ file: String) throws {
-        scenario = try Scenario(String(decoding: readFile(path: file, limit: 1 << 20), as: UTF8.self))
+        scenario = try Scenario(scenarioText(file))
         var diagnostics = Diagnostics()
         let sources = try scenario.zones.map { apex, text in
             readMasterFile(
@@ -62,13 +62,19 @@ let scenarioFiles: [String] = {
     return (listFiles("/\(directory)/Scenarios")).filter { $0.hasSuffix(".scenario") }.sorted()
 }()
 
+func scenarioText(_ file: String) throws -> String {
+    String(decoding: try readFile(path: file, limit: 1 << 20), as: UTF8.self)
+}
+
 @Suite struct ScenarioTests {
     @Test("there are scenarios")
     func scenariosExist() {
         #expect(scenarioFiles.count >= 3)
     }
 
-    @Test("each query of a scenario gets exactly the message that is written", arguments: scenarioFiles)
+    @Test(
+        "each query of a scenario gets exactly the message that is written",
+        arguments: scenarioFiles)
     func inProcess(_ file: String) throws {
         let loaded = try LoadedScenario(file)
         var responder = Responder(seed: 1)
@@ -129,7 +135,9 @@ private func listFiles(_ directory: String) -> [String] {
     var names: [String] = []
     while let entry = unsafe readdir(handle) {
         let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-            unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+            unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) {
+                unsafe String(cString: $0)
+            }
         }
         names.append("\(directory)/\(name)")
     }
