@@ -109,7 +109,10 @@ let package = Package(
             swiftSettings: reviewed),
         .testTarget(
             name: "TransportTests",
-            dependencies: ["DNSWire", "Authority", "Transport", "CLinux", "TestSupport"] + nio,
+            dependencies: [
+                "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "Transport",
+                "CLinux", "TestSupport",
+            ] + nio,
             swiftSettings: reviewed),
     ]
 )

@@ -30,7 +30,8 @@ public final class Content: Sendable {
                 continue
             }
             let hint =
-                closestMatch(to: reference.service, among: names).map { "; did you mean \"\($0)\"?" }
+                closestMatch(to: reference.service, among: names)
+                .map { "; did you mean \"\($0)\"?" }
                 ?? (names.isEmpty
                     ? "; no pool file defines a service"
                     : "; defined are \(names.joined(separator: ", "))")

@@ -30,13 +30,12 @@ struct LoadedScenario {
         let configuration = SteeringConfiguration.parse(
             scenario.pools.isEmpty ? [] : [PoolFile(name: "pools", text: scenario.pools)],
             diagnostics: &diagnostics)
-        let places = try #require(
-            parseSettings(scenario.places, file: "places", diagnostics: &diagnostics))
-        let overrides = LocationOverrides.parse(places, &diagnostics)
+        let places = parseSettings(scenario.places, file: "places", diagnostics: &diagnostics)
+        let overrides = LocationOverrides.parse(try #require(places), &diagnostics)
         let geography = Geography(database: nil, overrides: overrides)
         let messages = diagnostics.sorted.filter { $0.severity == .error }.map(\.description)
         #expect(messages == [])
-        let steering = try Steering(try #require(configuration), geography: geography)
+        let steering = try Steering(#require(configuration), geography: geography)
         let linked = Content(
             zones: try #require(zones), steering: steering, identity: "scenario",
             diagnostics: &diagnostics)

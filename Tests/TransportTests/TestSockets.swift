@@ -2,12 +2,23 @@
 
 import Authority
 import DNSWire
+import Geo
 import Glibc
+import Settings
+import Steering
 import Testing
 import Transport
+import Zones
 
 /// A snapshot without any content: every name is refused.
-func emptySnapshot() -> Snapshot { Snapshot() }
+func emptySnapshot() -> Snapshot {
+    var diagnostics = Diagnostics()
+    let steering = try! Steering(SteeringConfiguration(), geography: Geography(database: nil))
+    let content = Content(
+        zones: ZoneSet([], diagnostics: &diagnostics)!, steering: steering, identity: "",
+        diagnostics: &diagnostics)
+    return Snapshot(content!)
+}
 
 /// Starts a server on `addresses`; port 0 unless they say more.
 func startServer(
