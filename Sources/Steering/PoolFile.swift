@@ -53,12 +53,13 @@ extension SteeringConfiguration {
 
     /// The names of the services that pool files state, faulty ones included.
     ///
-    /// For finding STEER records without a service where `parse` found other faults.
-    public static func statedServices(_ files: [PoolFile]) -> [String] {
+    /// For finding STEER records without a service where `parse` found other faults. Nil where some
+    /// may be missing: in files that are no YAML, or with a section of an unknown name.
+    public static func statedServices(_ files: [PoolFile]) -> [String]? {
         var parser = PoolFileParser()
         var reportedElsewhere = Diagnostics()
         for file in files { parser.collect(file, &reportedElsewhere) }
-        return parser.services.entries.map(\.name)
+        return reportedElsewhere.hasErrors ? nil : parser.services.entries.map(\.name)
     }
 
     private static func checkAddressTotal(

@@ -57,17 +57,23 @@ struct Loader: Sendable {
         let settings = loadSettings(&diagnostics)
         let zoneDirectory = path(settings.zones)
         let zones = loadZones(zoneDirectory, &diagnostics)
+        let poolFiles = readPoolFiles(zoneDirectory, &diagnostics)
         var monitorEntries: [MonitorEntry] = []
-        let configuration = loadPools(zoneDirectory, &monitorEntries, &diagnostics)
-        let geography = loadGeography(path(settings.geo), &diagnostics)
+        let configuration = SteeringConfiguration.parse(
+            poolFiles.files, monitors: &monitorEntries, diagnostics: &diagnostics)
+        let geography = loadGeography(settings, &diagnostics)
         let monitors = Monitor.read(monitorEntries, &diagnostics)
-        guard let zones, let configuration else { return nil }
+        guard let zones, let configuration, let geography, !diagnostics.hasErrors else {
+            if let zones, poolFiles.isComplete,
+                let services = SteeringConfiguration.statedServices(poolFiles.files)
+            {
+                checkReferences(of: zones, to: services, &diagnostics)
+            }
+            return nil
+        }
         let steering: Steering
         do {
-            // Whatever else is wrong: STEER records without a service are found by linking.
-            let usable = diagnostics.hasErrors ? nil : geography
-            steering = try Steering(
-                configuration, geography: usable ?? Geography(database: nil))
+            steering = try Steering(configuration, geography: geography)
         } catch {
             diagnostics.error(at: SourcePosition(file: error.path), error.message)
             return nil
@@ -75,8 +81,7 @@ struct Loader: Sendable {
         guard
             let content = Content(
                 zones: zones, steering: steering, identity: settings.identity ?? hostName(),
-                diagnostics: &diagnostics),
-            let geography, !diagnostics.hasErrors
+                diagnostics: &diagnostics)
         else { return nil }
         return Loaded(
             settings: settings, content: content, geography: geography,
@@ -125,22 +130,41 @@ struct Loader: Sendable {
         return readable.count == sources.count ? zones : nil
     }
 
-    private func loadPools(
-        _ directory: String, _ monitors: inout [MonitorEntry], _ diagnostics: inout Diagnostics
-    ) -> SteeringConfiguration? {
+    /// Reads the pool files; not complete if one of them can't be read.
+    private func readPoolFiles(
+        _ directory: String, _ diagnostics: inout Diagnostics
+    ) -> (files: [PoolFile], isComplete: Bool) {
         let names = listDirectory(directory, suffix: ".yaml") ?? []
         let files = names.compactMap { name in
             readText(name, &diagnostics).map { PoolFile(name: name, text: $0) }
         }
-        let configuration = SteeringConfiguration.parse(
-            files, monitors: &monitors, diagnostics: &diagnostics)
-        // What a file defines that can't be read would be missed everywhere.
-        return files.count == names.count ? configuration : nil
+        return (files, files.count == names.count)
+    }
+
+    /// Finds STEER records without a service where linking is out of the question, so that these
+    /// errors show in the same run as the others.
+    private func checkReferences(
+        of zones: ZoneSet, to services: [String], _ diagnostics: inout Diagnostics
+    ) {
+        for reference in zones.steerReferences {
+            for use in reference.uses {
+                Content.check(
+                    reference.service, at: use.position, among: services, &diagnostics)
+            }
+        }
     }
 
     /// Opens the database that is meant and reads the overrides beside it.
-    private func loadGeography(_ place: String, _ diagnostics: inout Diagnostics) -> Geography? {
+    private func loadGeography(
+        _ settings: ServerSettings, _ diagnostics: inout Diagnostics
+    ) -> Geography? {
+        let place = path(settings.geo)
         let isFile = place.hasSuffix(".mmdb")
+        if let position = settings.geoPosition, !isFile, !directoryExists(place) {
+            diagnostics.error(
+                at: position, "geo: \(place) is not a directory; name one, or a file NAME.mmdb")
+            return nil
+        }
         let directory = isFile ? parentDirectory(place) : place
         var database: LocationDatabase?
         do {

@@ -23,6 +23,8 @@ struct ServerSettings {
     /// Relative to the directory that the commands were given.
     var zones = "zones"
     var geo = "geo"
+    /// Where `geo` is stated: what is named has to be there, as against the default.
+    var geoPosition: SourcePosition?
     var tcpIdleTimeout = Duration.seconds(10)
     var tcpConnections = 1_024
     var tcpConnectionsPerClient = 64
@@ -42,7 +44,10 @@ struct ServerSettings {
         workers = map["workers"].flatMap { $0.integer(in: 1...1_024, &diagnostics) }
         identity = map["identity"].flatMap { Self.identity($0, &diagnostics) }
         if let path = map["zones"].flatMap({ $0.string(&diagnostics) }) { zones = path }
-        if let path = map["geo"].flatMap({ $0.string(&diagnostics) }) { geo = path }
+        if let value = map["geo"], let path = value.string(&diagnostics) {
+            geo = path
+            geoPosition = value.position
+        }
         let tcpKeys = ["idle_timeout", "connections", "connections_per_client"]
         guard let tcp = map["tcp"]?.mapping(tcpKeys, &diagnostics) else { return }
         if let value = tcp["idle_timeout"],
