@@ -25,18 +25,9 @@ public final class Content: Sendable {
         let names = steering.configuration.services.map(\.name)
         var services: [Int] = []
         for reference in zones.steerReferences {
-            if let index = names.firstIndex(of: reference.service) {
-                services.append(index)
-                continue
-            }
-            let hint =
-                closestMatch(to: reference.service, among: names).map { "; did you mean \"\($0)\"?" }
-                ?? (names.isEmpty
-                    ? "; no pool file defines a service"
-                    : "; defined are \(names.joined(separator: ", "))")
+            if let index = steering.service(named: reference.service) { services.append(index) }
             for use in reference.uses {
-                diagnostics.error(
-                    at: use.position, "the service \"\(reference.service)\" is not defined\(hint)")
+                Self.check(reference.service, at: use.position, among: names, &diagnostics)
             }
         }
         let used = Set(zones.steerReferences.map(\.service))
@@ -50,6 +41,20 @@ public final class Content: Sendable {
         self.steering = steering
         self.identity = Array(identity.utf8.prefix(Self.identityLimit))
         self.services = services
+    }
+
+    /// Reports a STEER record whose service is not among those that the pool files state.
+    public static func check(
+        _ service: String, at position: SourcePosition, among names: [String],
+        _ diagnostics: inout Diagnostics
+    ) {
+        guard !names.contains(service) else { return }
+        let hint =
+            closestMatch(to: service, among: names).map { "; did you mean \"\($0)\"?" }
+            ?? (names.isEmpty
+                ? "; no pool file defines a service"
+                : "; defined are \(names.joined(separator: ", "))")
+        diagnostics.error(at: position, "the service \"\(service)\" is not defined\(hint)")
     }
 
     /// The service of a STEER reference, by the index that a lookup returns.

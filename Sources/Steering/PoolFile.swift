@@ -41,6 +41,16 @@ extension SteeringConfiguration {
         return configuration
     }
 
+    /// The names of the services that pool files state, faulty ones included.
+    ///
+    /// For finding STEER records without a service where `parse` found other faults.
+    public static func statedServices(_ files: [PoolFile]) -> [String] {
+        var parser = PoolFileParser()
+        var reportedElsewhere = Diagnostics()
+        for file in files { parser.collect(file, &reportedElsewhere) }
+        return parser.services.entries.map(\.name)
+    }
+
     private static func checkAddressTotal(
         _ pools: [Pool?], _ entries: [NamedEntry], _ diagnostics: inout Diagnostics
     ) {

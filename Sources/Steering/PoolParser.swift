@@ -74,8 +74,8 @@ extension PoolFileParser {
         var firstUse: [IPAddress: SourcePosition] = [:]
         for entry in entries {
             checkName(entry.name, of: "origin", at: entry.key, &diagnostics)
-            guard let settings = entry.value.mapping(["addresses", "weight", "check_address"], &diagnostics)
-            else { continue }
+            let known = ["addresses", "weight", "check_address"]
+            guard let settings = entry.value.mapping(known, &diagnostics) else { continue }
             let weight = settings["weight"].flatMap {
                 $0.integer(in: 0...SteeringLimit.weight, &diagnostics)
             }

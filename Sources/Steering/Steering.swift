@@ -70,7 +70,8 @@ public final class Steering: Sendable {
         return unsafe treeReferences[Int(tree)]._withUnsafeGuaranteedRef { $0.lookup(address) }
     }
 
-    /// How many location trees there are: one for each distinct list of rules that uses places.
+    /// How many location trees there are: one for each distinct list of rules that uses places,
+    /// which pools those rules name not counted, only where these are.
     public var treeCount: Int { trees.count }
 }
 
@@ -106,7 +107,10 @@ struct TableRule: Sendable {
 
 // MARK: - Compilation
 
-/// Compiles services one after the other; equal lists of rules share one tree.
+/// Compiles services one after the other.
+///
+/// Equal lists of rules share everything; lists that differ only in which pools stand at the same
+/// places share a tree. Many services over the same few sites walk the database once.
 private struct RuleCompiler {
     let pools: [Pool]
     let geography: Geography
@@ -115,6 +119,7 @@ private struct RuleCompiler {
     var rankings: ContiguousArray<UInt32> = []
     var tableRules: [TableRule] = []
     private var compiled: [[RuleContent]: CompiledService] = [:]
+    private var shapes: [[RuleShape]: Shape] = [:]
 
     /// A rule without its place in the file.
     private struct RuleContent: Hashable {
@@ -123,19 +128,26 @@ private struct RuleCompiler {
         var pools: [PoolReference]
     }
 
-    /// An outcome within one list of rules.
-    private struct OutcomeKey: Hashable {
-        var rule: Int
-        var order: [Int]
+    /// What of a rule decides which outcomes there are and who gets which.
+    private struct RuleShape: Hashable {
+        var match: Match?
+        var policy: Policy
+        var candidates: [Policy.Candidate]
     }
 
-    /// A rule made ready to be asked about many places.
-    private struct ReadyRule {
-        var rule: Rule
-        /// Which of the lists given to the location tree are this rule's networks.
-        var networkList: Int?
-        var candidates: [Policy.Candidate]
-        var table: UInt32
+    /// What rules of one shape have in common.
+    private struct Shape {
+        /// The index of the tree; negative if the only outcome is the same for everyone.
+        var tree: Int32
+        /// What the tree's numbers mean.
+        var outcomes: [OutcomeKey] = []
+    }
+
+    /// An outcome: which rule matched, and the positions of its pools, best first.
+    private struct OutcomeKey: Hashable {
+        /// The index of the rule; nil if none matched.
+        var rule: Int?
+        var order: [Int] = []
     }
 
     init(pools: [Pool], geography: Geography) {
@@ -151,41 +163,90 @@ private struct RuleCompiler {
         if let shared = compiled[key] {
             result = shared
         } else {
-            result = try compile(service.rules)
+            result = addOutcomes(of: service.rules, try shape(of: service.rules))
             compiled[key] = result
         }
         result.fallback = service.fallback.map(Int32.init) ?? -1
         return result
     }
 
-    private mutating func compile(_ rules: [Rule]) throws(GeoError) -> CompiledService {
-        var networks: [[IPNetwork]] = []
-        let ready = rules.map { rule in
-            var networkList: Int?
-            if let list = rule.match?.networks {
-                networkList = networks.count
-                networks.append(Array(list))
-            }
-            return ReadyRule(
-                rule: rule, networkList: networkList,
+    // MARK: Shapes
+
+    private mutating func shape(of rules: [Rule]) throws(GeoError) -> Shape {
+        let key = rules.map { rule in
+            RuleShape(
+                match: rule.match, policy: rule.policy,
                 candidates: rule.pools.map {
                     Policy.Candidate(
                         point: pools[$0.pool].location.map(SurfacePoint.init), bias: $0.bias)
-                },
-                table: makeTable(rule))
+                })
         }
-        let first = UInt32(outcomes.count)
-        var interned: [OutcomeKey: UInt32] = [:]
+        if let known = shapes[key] { return known }
+        let new = try compileShape(key)
+        shapes[key] = new
+        return new
+    }
+
+    private mutating func compileShape(_ rules: [RuleShape]) throws(GeoError) -> Shape {
         if let only = rules.first, only.match == nil, !only.policy.dependsOnPlace {
             // Nobody's place matters, so the scope is 0 and no database need be walked.
-            _ = outcome(ready, nil, [], &interned)
-            return CompiledService(tree: -1, outcome: first, fallback: -1)
+            let order = only.policy.order(only.candidates, nil)
+            return Shape(tree: -1, outcomes: [OutcomeKey(rule: 0, order: order)])
         }
+        // Which of the lists given to the location tree are a rule's networks.
+        var networks: [[IPNetwork]] = []
+        let networkLists = rules.map { rule -> Int? in
+            guard let list = rule.match?.networks else { return nil }
+            networks.append(Array(list))
+            return networks.count - 1
+        }
+        var interned: [OutcomeKey: UInt32] = [:]
+        var shape = Shape(tree: Int32(trees.count))
         let tree = try geography.compile(networks: networks) { location, matchedLists in
-            outcome(ready, location, matchedLists, &interned)
+            let key = Self.outcome(rules, networkLists, location, matchedLists)
+            if let known = interned[key] { return known }
+            let number = UInt32(shape.outcomes.count)
+            shape.outcomes.append(key)
+            interned[key] = number
+            return number
         }
         trees.append(tree)
-        return CompiledService(tree: Int32(trees.count - 1), outcome: first, fallback: -1)
+        return shape
+    }
+
+    /// What rules say of a place.
+    private static func outcome(
+        _ rules: [RuleShape], _ networkLists: [Int?], _ location: Location?, _ matchedLists: [Int]
+    ) -> OutcomeKey {
+        let index = rules.indices.firstIndex { index in
+            let inNetworks = networkLists[index].map(matchedLists.contains) ?? false
+            return rules[index].match?.firstMismatch(inNetworks: inNetworks, location: location)
+                == nil
+        }
+        guard let index else { return OutcomeKey(rule: nil) }
+        let client = location?.coordinates.map(SurfacePoint.init)
+        let rule = rules[index]
+        return OutcomeKey(rule: index, order: rule.policy.order(rule.candidates, client))
+    }
+
+    // MARK: Outcomes
+
+    /// Puts the pools of one list of rules into the places of its shape.
+    private mutating func addOutcomes(of rules: [Rule], _ shape: Shape) -> CompiledService {
+        let first = UInt32(outcomes.count)
+        let tables = rules.map { makeTable($0) }
+        for key in shape.outcomes {
+            let rule = key.rule.map { rules[$0] }
+            outcomes.append(
+                Outcome(
+                    rule: Int32(key.rule ?? -1), pick: rule?.policy.pick ?? .nothing,
+                    table: key.rule.map { tables[$0] } ?? 0, start: UInt32(rankings.count),
+                    count: UInt32(key.order.count)))
+            for position in key.order {
+                rankings.append(UInt32(rule?.pools[position].pool ?? 0))
+            }
+        }
+        return CompiledService(tree: shape.tree, outcome: first, fallback: -1)
     }
 
     private mutating func makeTable(_ rule: Rule) -> UInt32 {
@@ -195,36 +256,5 @@ private struct RuleCompiler {
             tableRules.append(TableRule(pick: rule.policy.pick, pools: rule.pools))
             return UInt32(tableRules.count - 1)
         }
-    }
-
-    /// What these rules say of a place, counted within their own outcomes; made when first needed.
-    private mutating func outcome(
-        _ rules: [ReadyRule], _ location: Location?, _ matchedLists: [Int],
-        _ interned: inout [OutcomeKey: UInt32]
-    ) -> UInt32 {
-        let index = rules.firstIndex { ready in
-            let inNetworks = ready.networkList.map(matchedLists.contains) ?? false
-            return ready.rule.match?.firstMismatch(inNetworks: inNetworks, location: location)
-                == nil
-        }
-        var key = OutcomeKey(rule: -1, order: [])
-        if let index {
-            let ready = rules[index]
-            let client = location?.coordinates.map(SurfacePoint.init)
-            key = OutcomeKey(
-                rule: index, order: ready.rule.policy.order(ready.candidates, client))
-        }
-        if let known = interned[key] { return known }
-        let ready = index.map { rules[$0] }
-        let new = Outcome(
-            rule: Int32(key.rule), pick: ready?.rule.policy.pick ?? .nothing,
-            table: ready?.table ?? 0, start: UInt32(rankings.count), count: UInt32(key.order.count))
-        for position in key.order {
-            rankings.append(UInt32(ready?.rule.pools[position].pool ?? 0))
-        }
-        outcomes.append(new)
-        let number = UInt32(interned.count)
-        interned[key] = number
-        return number
     }
 }

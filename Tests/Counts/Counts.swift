@@ -51,7 +51,8 @@ struct Counts {
             path: directory + "/zones/example.com.zone", diagnostics: &diagnostics)
         let file = directory + "/zones/example.yaml"
         let text = try String(decoding: readFile(path: file, limit: 1 << 20), as: UTF8.self)
-        let geography = Geography(database: try LocationDatabase(path: directory + "/geo/world.mmdb"))
+        let geography = Geography(
+            database: try LocationDatabase(path: directory + "/geo/world.mmdb"))
         guard let source, let zones = ZoneSet([source], diagnostics: &diagnostics),
             let configuration = SteeringConfiguration.parse(
                 [PoolFile(name: file, text: text)], diagnostics: &diagnostics)

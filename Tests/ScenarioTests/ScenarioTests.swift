@@ -18,8 +18,7 @@ struct LoadedScenario {
     let content: Content
 
     init(_ file: String) throws {
-        scenario = try Scenario(
-            String(decoding: readFile(path: file, limit: 1 << 20), as: UTF8.self))
+        scenario = try Scenario(scenarioText(file))
         var diagnostics = Diagnostics()
         let sources = try scenario.zones.map { apex, text in
             readMasterFile(
@@ -61,6 +60,10 @@ let scenarioFiles: [String] = {
     let directory = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
     return (listFiles("/\(directory)/Scenarios")).filter { $0.hasSuffix(".scenario") }.sorted()
 }()
+
+func scenarioText(_ file: String) throws -> String {
+    String(decoding: try readFile(path: file, limit: 1 << 20), as: UTF8.self)
+}
 
 @Suite struct ScenarioTests {
     @Test("there are scenarios")

@@ -12,37 +12,70 @@ public enum TestClient {
     public static func askOverUDP(
         _ query: [UInt8], address: IPAddress, port: UInt16, patience: Int = patience
     ) -> [UInt8]? {
-        guard let socket = connect(address, port, Int32(SOCK_DGRAM.rawValue), patience) else {
-            return nil
-        }
-        defer { close(socket) }
-        guard unsafe send(socket, query, query.count, 0) == query.count else { return nil }
-        var buffer = [UInt8](repeating: 0, count: 65_535)
-        let count = unsafe recv(socket, &buffer, buffer.count, 0)
-        return count < 0 ? nil : Array(buffer.prefix(count))
+        let connection = TestConnection(
+            overTCP: false, address: address, port: port, patience: patience)
+        guard let connection, connection.send([query]) else { return nil }
+        return connection.receive(1).first
     }
 
     /// Sends messages over one connection and returns as many answers, or those that came.
     public static func askOverTCP(
         _ queries: [[UInt8]], address: IPAddress, port: UInt16
     ) -> [[UInt8]] {
-        guard let socket = connect(address, port, Int32(SOCK_STREAM.rawValue), patience) else {
-            return []
-        }
-        defer { close(socket) }
-        let stream = queries.flatMap { bigEndian(UInt16($0.count)) + $0 }
-        guard unsafe send(socket, stream, stream.count, Int32(MSG_NOSIGNAL)) == stream.count
-        else { return [] }
-        var answers: [[UInt8]] = []
-        while answers.count < queries.count, let head = receive(2, socket),
-            let message = receive(Int(head[0]) << 8 | Int(head[1]), socket)
-        {
-            answers.append(message)
-        }
-        return answers
+        let connection = TestConnection(overTCP: true, address: address, port: port)
+        guard let connection, connection.send(queries) else { return [] }
+        return connection.receive(queries.count)
+    }
+}
+
+/// A socket that talks to one server, closed at its end.
+public final class TestConnection {
+    private let socket: Int32
+    private let overTCP: Bool
+
+    /// - Parameter patience: how long to wait for each answer, in seconds.
+    public init?(
+        overTCP: Bool, address: IPAddress, port: UInt16, patience: Int = TestClient.patience
+    ) {
+        let type = Int32(overTCP ? SOCK_STREAM.rawValue : SOCK_DGRAM.rawValue)
+        guard let socket = Self.connect(address, port, type, patience) else { return nil }
+        self.socket = socket
+        self.overTCP = overTCP
     }
 
-    private static func receive(_ count: Int, _ socket: Int32) -> [UInt8]? {
+    deinit { close(socket) }
+
+    /// Sends messages, each in a datagram or after its length; false if the system won't.
+    public func send(_ messages: [[UInt8]]) -> Bool {
+        if overTCP { return sendAll(messages.flatMap { bigEndian(UInt16($0.count)) + $0 }) }
+        for message in messages where !sendAll(message) { return false }
+        return true
+    }
+
+    private func sendAll(_ octets: [UInt8]) -> Bool {
+        unsafe Glibc.send(socket, octets, octets.count, Int32(MSG_NOSIGNAL)) == octets.count
+    }
+
+    /// Returns the next messages: as many, or those that came in time.
+    public func receive(_ count: Int) -> [[UInt8]] {
+        var messages: [[UInt8]] = []
+        while messages.count < count {
+            guard overTCP else {
+                var buffer = [UInt8](repeating: 0, count: 65_535)
+                let length = unsafe recv(socket, &buffer, buffer.count, 0)
+                guard length >= 0 else { break }
+                messages.append(Array(buffer.prefix(length)))
+                continue
+            }
+            guard let head = receiveOctets(2),
+                let message = receiveOctets(Int(head[0]) << 8 | Int(head[1]))
+            else { break }
+            messages.append(message)
+        }
+        return messages
+    }
+
+    private func receiveOctets(_ count: Int) -> [UInt8]? {
         var octets = [UInt8]()
         while octets.count < count {
             var chunk = [UInt8](repeating: 0, count: count - octets.count)
@@ -57,7 +90,7 @@ public enum TestClient {
         _ address: IPAddress, _ port: UInt16, _ type: Int32, _ patience: Int
     ) -> Int32? {
         let isIPv4 = address.family == .ipv4
-        let descriptor = socket(isIPv4 ? AF_INET : AF_INET6, type, 0)
+        let descriptor = Glibc.socket(isIPv4 ? AF_INET : AF_INET6, type, 0)
         guard descriptor >= 0 else { return nil }
         var limit = timeval(tv_sec: patience, tv_usec: 0)
         unsafe setsockopt(

@@ -122,7 +122,8 @@ public struct TestAnswer: Sendable {
             case 8:
                 guard data.count >= 4, subnet == nil else { return false }
                 let size = data[1] == 2 ? 16 : 4
-                let padded = Array((Array(data[4...]) + Array(repeating: 0, count: 16)).prefix(size))
+                let padded = Array(
+                    (Array(data[4...]) + Array(repeating: 0, count: 16)).prefix(size))
                 guard let address = IPAddress(octets: padded) else { return false }
                 scope = Int(data[3])
                 subnet = "\(address)/\(data[2])/\(data[3])"

@@ -30,7 +30,7 @@ public struct Policy: Sendable, Hashable, CustomStringConvertible {
     let order: @Sendable (_ candidates: [Candidate], _ client: SurfacePoint?) -> [Int]
 
     /// What a policy may know of a pool when it orders them.
-    struct Candidate: Sendable {
+    struct Candidate: Sendable, Hashable {
         /// Where it is; nil if its location is not stated.
         var point: SurfacePoint?
         var bias: Int
