@@ -61,7 +61,8 @@ struct Loader: Sendable {
         var monitorEntries: [MonitorEntry] = []
         let configuration = SteeringConfiguration.parse(
             poolFiles.files, monitors: &monitorEntries, diagnostics: &diagnostics)
-        let geography = loadGeography(settings, &diagnostics)
+        let geography = loadGeography(
+            settings, steers: configuration.map { !$0.services.isEmpty } ?? true, &diagnostics)
         let monitors = Monitor.read(monitorEntries, &diagnostics)
         guard let zones, let configuration, let geography, !diagnostics.hasErrors else {
             if let zones, poolFiles.isComplete,
@@ -155,8 +156,10 @@ struct Loader: Sendable {
     }
 
     /// Opens the database that is meant and reads the overrides beside it.
+    ///
+    /// - Parameter steers: whether anything is steered; plain DNS does without a database.
     private func loadGeography(
-        _ settings: ServerSettings, _ diagnostics: inout Diagnostics
+        _ settings: ServerSettings, steers: Bool, _ diagnostics: inout Diagnostics
     ) -> Geography? {
         let place = path(settings.geo)
         let isFile = place.hasSuffix(".mmdb")
@@ -173,7 +176,7 @@ struct Loader: Sendable {
             diagnostics.error(at: SourcePosition(file: error.path), error.message)
             return nil
         }
-        if database == nil {
+        if database == nil, steers {
             diagnostics.warning(
                 at: SourcePosition(file: place),
                 "no geo database (*.mmdb); clients have no place but what overrides.yaml says. See scripts/fetch-geo"
