@@ -204,4 +204,17 @@ struct ZoneSetRulesTests {
         let far = findings([try zone("e.", "b NS n."), try zone("c.b.e.", "")])
         #expect(far.all.isEmpty, "\(far.all)")
     }
+
+    @Test("names beyond the limit are an error, and end the load")
+    func tooManyNames() throws {
+        let text = (0..<100).map { "a\($0).b.c A 192.0.2.1" }.joined(separator: "\n")
+        var diagnostics = Diagnostics()
+        let names = NameIndex(octetLimit: 1_000)
+        let sources = try [zone("e.", text), zone("f.", text)]
+        #expect(ZoneSetBuilder.build(sources, names: names, &diagnostics) == nil)
+        let errors = diagnostics.all.filter { $0.severity == .error }
+        #expect(errors.count == 1)
+        #expect(errors.first?.position.file == "e.zone")
+        #expect(errors.first?.message.contains("too much room") == true)
+    }
 }
