@@ -69,6 +69,8 @@ struct ZoneSetRulesTests {
     }
 
     static let warnings: [RuleCase] = [
+        RuleCase("DNAME to below itself", "a DNAME x.a", 3, "the DNAME of a.e. points at or below"),
+        RuleCase("DNAME to itself", "a DNAME a", 3, "the DNAME of a.e. points at or below"),
         RuleCase("a duplicate", "a A 192.0.2.1\na A 192.0.2.1", 4, "twice"),
         RuleCase("a duplicate in other case", "a MX 1 B.f.\na MX 1 b.F.", 4, "twice"),
         RuleCase("TTLs that differ", "a 60 A 192.0.2.1\na 30 A 192.0.2.2", 4, "TTL 30 and 60"),
