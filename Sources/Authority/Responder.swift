@@ -128,6 +128,8 @@ public struct Responder: ~Copyable {
                 guard let next = follow(lookup, owner, hop, &writer, &verdict, zones) else {
                     return
                 }
+                // The CNAME that a DNAME made is what was asked for, as NSD and BIND have it.
+                guard type != .cname, type != .any else { return }
                 // The target was an owner before: the loop is closed, and all of it written.
                 guard chain.isNew(owner: next) else { return }
                 owner = next
