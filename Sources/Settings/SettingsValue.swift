@@ -83,6 +83,14 @@ private func report(_ error: YamlError, file: String, _ diagnostics: inout Diagn
         diagnostics.error(
             at: SourcePosition(file: file, line: mark.line, column: mark.column),
             "not YAML: \(problem)")
+    case .reader(let problem, let offset, _, let text):
+        let before = text.prefix(offset ?? 0)
+        let lineStart = before.lastIndex(where: \.isNewline).map(before.index(after:))
+        diagnostics.error(
+            at: SourcePosition(
+                file: file, line: before.count(where: \.isNewline) + 1,
+                column: before[(lineStart ?? before.startIndex)...].count + 1),
+            "not YAML: \(problem)")
     case .duplicatedKeysInMapping(let duplicates, let context):
         diagnostics.error(
             at: SourcePosition(file: file, line: context.mark.line, column: context.mark.column),
@@ -293,7 +301,10 @@ public func parseDuration(_ text: String) -> Duration? {
         rest = rest.dropFirst(unit.count)
         guard digits.count <= 9, let count = Int(digits), let scale = milliseconds[String(unit)]
         else { return nil }
-        total += count * scale
+        // One count fits whatever its unit; many may not.
+        let (sum, overflow) = total.addingReportingOverflow(count * scale)
+        guard !overflow else { return nil }
+        total = sum
     }
     return .milliseconds(total)
 }
