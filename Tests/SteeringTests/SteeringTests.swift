@@ -9,6 +9,40 @@ import Testing
 
 @Suite("rules")
 struct RuleTests {
+    @Test("rules that ask for more than a Country database knows are warned of")
+    func countryDatabase() throws {
+        let text =
+            worldPools + """
+                services:
+                  web:
+                    rules:
+                      - match: { countries: US, subdivisions: US-CA }
+                        pools: [virginia]
+                      - match: { countries: US }
+                        pools: [virginia]
+                      - policy: proximity
+                        pools: [frankfurt, virginia, tokyo, saopaulo, sydney, capetown]
+                """
+        let configuration = try #require(parse(text).configuration)
+        for (kind, expected) in [
+            (LocationDatabase.Kind.city, []),
+            (
+                .country,
+                [
+                    "a.yaml:20:9: warning: this rule matches subdivisions, and a Country database"
+                        + " knows none; use a City database, or state them in overrides.yaml",
+                    "a.yaml:24:9: warning: policy \"proximity\" needs the clients' coordinates, and"
+                        + " a Country database has none: they get the pools in file order; use a"
+                        + " City database, or state them in overrides.yaml",
+                ]
+            ),
+        ] as [(LocationDatabase.Kind, [String])] {
+            var diagnostics = Diagnostics()
+            configuration.warnOfMissingPlaces(in: kind, &diagnostics)
+            #expect(diagnostics.sorted.map(\.description) == expected)
+        }
+    }
+
     @Test(
         "the first that matches decides",
         arguments: [
