@@ -148,16 +148,12 @@ struct Loader: Sendable {
         return Geography(database: database, overrides: overrides)
     }
 
-    /// The database to use: the newest of those a user put there, else the coarse one that is shipped.
+    /// The database to use: the best of those a user put there, else the coarse one that is shipped.
     private func newestDatabase(in directory: String) throws(GeoError) -> LocationDatabase? {
         let files = listDirectory(directory, suffix: ".mmdb") ?? []
         let own = files.filter { !$0.hasSuffix("/world.mmdb") }
-        var best: LocationDatabase?
-        for file in own.isEmpty ? files : own {
-            let database = try LocationDatabase(path: file)
-            if database.buildDate >= best?.buildDate ?? 0 { best = database }
-        }
-        return best
+        if let best = try LocationDatabase.best(among: own) { return best }
+        return try LocationDatabase.best(among: files)
     }
 
     /// Paths in settings are relative to the directory.
