@@ -108,6 +108,13 @@ let package = Package(
             ],
             swiftSettings: reviewed),
         .testTarget(
+            name: "NearestTests",
+            dependencies: [
+                "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "CMaxMindDB",
+                "TestSupport",
+            ],
+            swiftSettings: reviewed),
+        .testTarget(
             name: "TransportTests",
             dependencies: [
                 "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "Transport",

@@ -1,4 +1,4 @@
-// From pool files to what is probed: monitors read, and one target for each address that has one.
+// From pool files to what is probed: monitors read, and one target for each address of a pool that has one.
 
 public import Settings
 public import Steering
@@ -33,9 +33,16 @@ public struct ProbePlan: Sendable {
         targets = addresses.enumerated().compactMap { id, steered in
             guard let monitor = steered.monitor.flatMap({ monitors[$0] }) else { return nil }
             let pool = configuration.pools[steered.pool]
-            let key = "\(pool.name)/\(pool.origins[steered.origin].name)/\(steered.address)"
-            return ProbeTarget(id: id, key: key, address: steered.address, monitor: monitor)
+            let origin = pool.origins[steered.origin]
+            // Addresses of an origin that are checked at one place have one key: one probe for all.
+            let address = origin.checkAddress ?? steered.address
+            return ProbeTarget(
+                id: id, key: "\(pool.name)/\(origin.name)/\(address)", address: address,
+                monitor: monitor)
         }
         base = HealthTable(count: addresses.count)
     }
+
+    /// How many places are probed: targets with one key are one.
+    public var probeCount: Int { Set(targets.map(\.key)).count }
 }

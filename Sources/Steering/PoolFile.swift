@@ -21,6 +21,15 @@ extension SteeringConfiguration {
     public static func parse(
         _ files: [PoolFile], diagnostics: inout Diagnostics
     ) -> SteeringConfiguration? {
+        var monitors: [MonitorEntry] = []
+        return parse(files, monitors: &monitors, diagnostics: &diagnostics)
+    }
+
+    /// Does the same, and returns the monitors also where something else is wrong, so that their
+    /// reader can tell its findings in the same run.
+    public static func parse(
+        _ files: [PoolFile], monitors: inout [MonitorEntry], diagnostics: inout Diagnostics
+    ) -> SteeringConfiguration? {
         let errorsBefore = diagnostics.errorCount
         var parser = PoolFileParser()
         for file in files {
@@ -29,26 +38,28 @@ extension SteeringConfiguration {
         let pools = parser.pools.entries.map { parser.parsePool($0, &diagnostics) }
         let services = parser.services.entries.map { parser.parseService($0, pools, &diagnostics) }
         checkAddressTotal(pools, parser.pools.entries, &diagnostics)
+        monitors = parser.monitors.entries.map {
+            MonitorEntry(name: $0.name, position: $0.position, value: $0.value)
+        }
         guard diagnostics.errorCount == errorsBefore else { return nil }
 
         var configuration = SteeringConfiguration()
         configuration.pools = pools.compactMap(\.self)
         configuration.services = services.compactMap(\.self)
-        configuration.monitors = parser.monitors.entries.map {
-            MonitorEntry(name: $0.name, position: $0.position, value: $0.value)
-        }
+        configuration.monitors = monitors
         configuration.warnOfUnusedPools(&diagnostics)
         return configuration
     }
 
     /// The names of the services that pool files state, faulty ones included.
     ///
-    /// For finding STEER records without a service where `parse` found other faults.
-    public static func statedServices(_ files: [PoolFile]) -> [String] {
+    /// For finding STEER records without a service where `parse` found other faults. Nil where some
+    /// may be missing: in files that are no YAML, or with a section of an unknown name.
+    public static func statedServices(_ files: [PoolFile]) -> [String]? {
         var parser = PoolFileParser()
         var reportedElsewhere = Diagnostics()
         for file in files { parser.collect(file, &reportedElsewhere) }
-        return parser.services.entries.map(\.name)
+        return reportedElsewhere.hasErrors ? nil : parser.services.entries.map(\.name)
     }
 
     private static func checkAddressTotal(

@@ -30,8 +30,10 @@ extension PoolFileParser {
         }
         let stated = settings["policy"].flatMap { $0.choice(OriginPolicy.self, &diagnostics) }
         guard let value = settings.required("origins", &diagnostics) else { return nil }
+        let errorsBefore = diagnostics.errorCount
         let (origins, statesWeight) = parseOrigins(value, stated, &diagnostics)
-        guard !origins.isEmpty else { return nil }
+        // With an origin or address left out, what is said of the pool as a whole would mislead.
+        guard !origins.isEmpty, diagnostics.errorCount == errorsBefore else { return nil }
         let minimumHealthy =
             settings["min_healthy"].flatMap {
                 parseMinimumHealthy($0, origins: origins.count, &diagnostics)

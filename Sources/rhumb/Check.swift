@@ -6,6 +6,7 @@ import Settings
 struct Check: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read all files and report every finding.",
+        usage: "rhumb check [--strict] [-C <directory>] [--config <file>]",
         discussion: "Exit status: 0 if a server would start with these files, 1 if not.")
 
     @OptionGroup var files: FileOptions
@@ -19,9 +20,11 @@ struct Check: AsyncParsableCommand {
         report(diagnostics)
         let warnings = diagnostics.all.count + diagnostics.omittedCount - diagnostics.errorCount
         guard let loaded, !strict || warnings == 0 else {
-            printError("rhumb: \(diagnostics.errorCount) errors, \(warnings) warnings")
+            printError(
+                "rhumb: \(counted(diagnostics.errorCount, "error")), \(counted(warnings, "warning"))"
+            )
             throw ExitCode(1)
         }
-        print("ok: \(loaded.summary)" + (warnings > 0 ? " (\(warnings) warnings)" : ""))
+        print("ok: \(loaded.summary)" + (warnings > 0 ? " (\(counted(warnings, "warning")))" : ""))
     }
 }

@@ -17,20 +17,29 @@ final class DemoOrigins: Sendable {
 
     private let origins: [Origin]
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    private let running = Mutex<[String: any Channel]>([:])
+    private let states = Mutex<[String: State]>([:])
+
+    /// An origin that is not among the states is stopped.
+    private enum State {
+        case starting
+        case running(any Channel)
+    }
 
     init(_ origins: [Origin]) {
         self.origins = origins
     }
 
-    /// Starts every origin, and the control port.
+    /// Starts every origin, and the control port; returns its number.
     ///
+    /// - Parameter controlPort: 0 takes any that is free.
     /// - Throws: when an address is taken; the message names it.
-    func start(controlPort: Int) async throws(DemoError) {
+    func start(controlPort: UInt16) async throws(DemoError) -> Int {
         for origin in origins { try await start(origin) }
-        _ = try await listen("127.0.0.1", controlPort) { [self] request in
+        let control = try await listen("127.0.0.1", Int(controlPort), option: "--control-port") {
+            [self] request in
             await command(request)
         }
+        return control.localAddress?.port ?? Int(controlPort)
     }
 
     func stop() async {
@@ -48,28 +57,46 @@ final class DemoOrigins: Sendable {
                 "try /stop/POOL or /start/POOL with one of \(pools.joined(separator: ", "))\n"
             )
         }
-        for origin in chosen {
-            if words[0] == "start" {
-                try? await start(origin)
-            } else {
-                let channel = running.withLock { $0.removeValue(forKey: origin.name) }
-                try? await channel?.close()
+        do {
+            for origin in chosen {
+                if words[0] == "start" { try await start(origin) } else { await stop(origin) }
             }
+        } catch {
+            return ("503 Service Unavailable", "\(error)\n")
         }
         let names = chosen.map(\.name).joined(separator: ", ")
         return ("200 OK", "\(names) \(words[0] == "stop" ? "stopped" : "started")\n")
     }
 
     private func start(_ origin: Origin) async throws(DemoError) {
-        guard running.withLock({ $0[origin.name] == nil }) else { return }
-        let channel = try await listen(origin.address.description, origin.port) { _ in
-            ("200 OK", "ok from \(origin.name)\n")
+        let isStopped = states.withLock { states in
+            guard states[origin.name] == nil else { return false }
+            states[origin.name] = .starting
+            return true
         }
-        running.withLock { $0[origin.name] = channel }
+        guard isStopped else { return }
+        do {
+            let channel = try await listen(origin.address.description, origin.port) { _ in
+                ("200 OK", "ok from \(origin.name)\n")
+            }
+            states.withLock { $0[origin.name] = .running(channel) }
+        } catch {
+            states.withLock { $0[origin.name] = nil }
+            throw error
+        }
+    }
+
+    private func stop(_ origin: Origin) async {
+        let channel = states.withLock { states -> (any Channel)? in
+            guard case .running(let channel) = states[origin.name] else { return nil }
+            states[origin.name] = nil
+            return channel
+        }
+        try? await channel?.close()
     }
 
     private func listen(
-        _ host: String, _ port: Int,
+        _ host: String, _ port: Int, option: String? = nil,
         _ answer: @escaping @Sendable (String) async -> (status: String, body: String)
     ) async throws(DemoError) -> any Channel {
         do {
@@ -82,8 +109,11 @@ final class DemoOrigins: Sendable {
                 }
                 .bind(host: host, port: port).get()
         } catch {
+            let reason = (error as? IOError).map { systemMessage($0.errnoCode) } ?? "\(error)"
             throw DemoError(
-                description: "the demo cannot listen on \(host):\(port): \(error); is another demo running?")
+                description: "the demo cannot listen on \(host):\(port): \(reason); "
+                    + "is another demo running?"
+                    + (option.map { " \($0) chooses another port" } ?? ""))
         }
     }
 }

@@ -11,17 +11,21 @@ import Zones
 struct Explain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what a client would be answered, and every reason.",
+        usage: "rhumb explain <name> --client <address[/length]> [--no-probe]",
         discussion: """
             Every origin is probed once first, so that the decision is the one a server on this \
             machine would make; --no-probe takes all for up.
             """)
 
-    @Argument(help: "The name that is asked for, as www.example.com")
-    var name: String
+    @Argument(help: "The name that is asked for, as www.example.com", transform: domainName)
+    var name: Name
 
     @Option(
-        help: "The client: ADDRESS, or ADDRESS/LENGTH as a resolver would disclose it (ECS).")
-    var client: String
+        help: ArgumentHelp(
+            "The client: ADDRESS, or ADDRESS/LENGTH as a resolver would disclose it (ECS).",
+            valueName: "address[/length]"),
+        transform: clientNetwork)
+    var client: IPNetwork
 
     @OptionGroup var files: FileOptions
 
@@ -29,19 +33,11 @@ struct Explain: AsyncParsableCommand {
     var probe = true
 
     func run() async throws {
-        guard let subnet = IPNetwork(client) else {
-            throw ValidationError(
-                "--client \(client): not an address or network; host bits after the length must be zero")
-        }
         var name = NameBuffer()
-        do {
-            let owned = try Name(self.name, origin: .root)
-            _ = name.load(owned.wire.span, at: 0)
-        } catch {
-            throw ValidationError("\(self.name): \(error.explanation)")
-        }
-        var diagnostics = Diagnostics()
-        guard let loaded = Loader(files).load(&diagnostics) else {
+        _ = name.load(self.name.wire.span, at: 0)
+        _ = raiseFileLimit()
+        let (loaded, diagnostics) = try await Loader(files).loadAside()
+        guard let loaded else {
             report(diagnostics)
             throw ExitCode(1)
         }
@@ -50,10 +46,24 @@ struct Explain: AsyncParsableCommand {
             print(unsteered(lookup, loaded.content))
             return
         }
-        let health = await probe ? probedOnce(loaded) : allUp(loaded)
+        let (health, states) = await probe ? probedOnce(loaded) : (allUp(loaded), [])
         let snapshot = Snapshot(content: loaded.content, health: health)
-        let explanation = snapshot.explain(lookup, client: Client(subnet), random: 0)
-        print(explanation.text)
+        let explanation = snapshot.explain(lookup, client: Client(client), random: 0)
+        print(explanation.text + failures(states, of: explanation))
+    }
+
+    /// A line for each origin that is down in a pool of this decision, with what its probe met.
+    private func failures(_ states: [TargetState], of explanation: Explanation) -> String {
+        let pools = explanation.candidates.map(\.pool.name) + [explanation.fallback?.name ?? ""]
+        var told: Set<String> = []
+        var lines = ""
+        for state in states where state.health.verdict == .down {
+            guard pools.contains(where: { state.key.hasPrefix($0 + "/") }),
+                told.insert(state.key).inserted, let result = state.health.last
+            else { continue }
+            lines += "down     \(state.key): \(result.outcome)\n"
+        }
+        return lines
     }
 
     /// What the zones say of a name that no service steers.
@@ -70,19 +80,37 @@ struct Explain: AsyncParsableCommand {
     }
 }
 
-/// Health as one round of probes finds it.
-private func probedOnce(_ loaded: Loaded) async -> HealthTable {
+/// Health as one round of probes finds it, with what is known of each target.
+private func probedOnce(_ loaded: Loaded) async -> (HealthTable, [TargetState]) {
     let checker = Checker { _ in }
-    let base = HealthTable(count: loaded.content.steering.addresses.count)
-    let (results, continuation) = AsyncStream.makeStream(of: HealthTable.self)
-    await checker.replace(loaded.targets, base: base) { continuation.yield($0.table) }
-    continuation.finish()
-    var table = base
-    for await result in results { table = result }
+    await checker.replace(loaded.probes)
+    let states = await checker.states()
     await checker.stop()
-    return table
+    var table = loaded.probes.base
+    // States come in the order of the targets.
+    for (target, state) in zip(loaded.probes.targets, states) {
+        table[target.id] = state.health.verdict
+    }
+    return (table, states)
 }
 
 private func allUp(_ loaded: Loaded) -> HealthTable {
     HealthTable(count: loaded.content.steering.addresses.count, verdict: .up)
+}
+
+private func domainName(_ text: String) throws -> Name {
+    do {
+        return try Name(text, origin: .root)
+    } catch {
+        throw ValidationError(error.explanation)
+    }
+}
+
+private func clientNetwork(_ text: String) throws -> IPNetwork {
+    guard let network = IPNetwork(text) else {
+        throw ValidationError(
+            "not an address or network, as 192.0.2.1 or 192.0.2.0/24; "
+                + "the bits after the length have to be zero")
+    }
+    return network
 }

@@ -7,7 +7,19 @@ import Zones
 /// The most octets of a settings or pool file: far beyond any that a person keeps.
 private let textFileLimit = 64 << 20
 
-func fileExists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+/// Whether there is anything of that name; what can't be read is there too, and is reported by its
+/// reader.
+func fileExists(_ path: String) -> Bool {
+    var status = stat()
+    // Safe: `status` outlives the call.
+    return unsafe lstat(path, &status) == 0 || errno != ENOENT
+}
+
+func directoryExists(_ path: String) -> Bool {
+    var status = stat()
+    // Safe: `status` outlives the call.
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+}
 
 /// The files of a directory with that ending, sorted by name, as `directory/name`; nil if the directory
 /// can't be read. Hidden files, such as editors leave, are passed over.
@@ -18,7 +30,9 @@ func listDirectory(_ path: String, suffix: String) -> [String]? {
     while let entry = unsafe readdir(handle) {
         // Safe: readdir's name is a terminated string inside its entry.
         let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-            unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+            unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) {
+                unsafe String(cString: $0)
+            }
         }
         if name.hasSuffix(suffix), !name.hasPrefix(".") { names.append(path + "/" + name) }
     }
@@ -67,5 +81,37 @@ func printError(_ text: String) {
     _ = unsafe write(STDERR_FILENO, octets, octets.count)
 }
 
+/// Prints to standard output, at once also where that is a pipe or a file.
+func printNow(_ text: String) {
+    print(text)
+    // Nil means all streams: `stdout` itself is a global variable.
+    fflush(nil)
+}
+
 /// This process's number, for `kill`.
 func processNumber() -> Int32 { getpid() }
+
+/// The system's words for an error number.
+func systemMessage(_ number: Int32) -> String {
+    // Safe: strerror returns a terminated string, copied before any other call.
+    unsafe String(cString: strerror(number))
+}
+
+/// A number with its noun: `1 zone`, `2 zones`.
+func counted(_ number: Int, _ noun: String) -> String {
+    "\(number) \(noun)\(number == 1 ? "" : "s")"
+}
+
+/// Raises the number of files that this process may open as far as it is allowed to, and returns it:
+/// what a login gives is less than connections and probes can need.
+func raiseFileLimit() -> Int {
+    var limit = rlimit()
+    // Safe: `limit` outlives both calls.
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+        return 0
+    }
+    let allowed = limit.rlim_cur
+    limit.rlim_cur = limit.rlim_max
+    let raised = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
+    return Int(clamping: raised ? limit.rlim_max : allowed)
+}

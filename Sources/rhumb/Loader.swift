@@ -5,6 +5,7 @@ import Authority
 import DNSWire
 import Geo
 import Health
+import NIOPosix
 import Settings
 import Steering
 import Zones
@@ -14,7 +15,7 @@ struct Loaded: Sendable {
     var settings: ServerSettings
     var content: Content
     var geography: Geography
-    var targets: [ProbeTarget]
+    var probes: ProbePlan
 
     /// One line for the log: what is there.
     var summary: String {
@@ -23,9 +24,10 @@ struct Loaded: Sendable {
         let database =
             geography.database.map { "\($0.type) of \(dayText($0.buildDate))" }
             ?? "no geo database"
-        return "\(zones.zones.count) zones with \(zones.nameCount) names, "
-            + "\(configuration.services.count) services over \(configuration.pools.count) pools, "
-            + "\(targets.count) probe targets; \(database)"
+        return "\(counted(zones.zones.count, "zone")) with \(counted(zones.nameCount, "name")), "
+            + "\(counted(configuration.services.count, "service")) over "
+            + "\(counted(configuration.pools.count, "pool")), "
+            + "\(counted(probes.probeCount, "probe target")); \(database)"
     }
 }
 
@@ -46,15 +48,31 @@ struct Loader: Sendable {
 
     /// Returns what the files say, or nil with the reasons among the diagnostics.
     func load(_ diagnostics: inout Diagnostics) -> Loaded? {
+        guard directoryExists(directory) else {
+            diagnostics.error(
+                at: SourcePosition(file: directory),
+                "not a directory; name the one that holds zones/ with --directory")
+            return nil
+        }
         let settings = loadSettings(&diagnostics)
         let zoneDirectory = path(settings.zones)
         let zones = loadZones(zoneDirectory, &diagnostics)
-        let configuration = loadPools(zoneDirectory, &diagnostics)
-        let geography = loadGeography(path(settings.geo), &diagnostics)
-        let monitors = configuration.map { loadMonitors($0, &diagnostics) } ?? [:]
+        let poolFiles = readPoolFiles(zoneDirectory, &diagnostics)
+        var monitorEntries: [MonitorEntry] = []
+        let configuration = SteeringConfiguration.parse(
+            poolFiles.files, monitors: &monitorEntries, diagnostics: &diagnostics)
+        let geography = loadGeography(
+            settings, steers: configuration.map { !$0.services.isEmpty } ?? true, &diagnostics)
+        let monitors = Monitor.read(monitorEntries, &diagnostics)
         guard let zones, let configuration, let geography, !diagnostics.hasErrors else {
+            if let zones, poolFiles.isComplete,
+                let services = SteeringConfiguration.statedServices(poolFiles.files)
+            {
+                checkReferences(of: zones, to: services, &diagnostics)
+            }
             return nil
         }
+        warnOfMissingCoordinates(configuration, geography, &diagnostics)
         let steering: Steering
         do {
             steering = try Steering(configuration, geography: geography)
@@ -69,7 +87,18 @@ struct Loader: Sendable {
         else { return nil }
         return Loaded(
             settings: settings, content: content, geography: geography,
-            targets: probeTargets(steering, monitors))
+            probes: ProbePlan(configuration, addresses: steering.addresses, monitors: monitors))
+    }
+
+    /// Does what `load` does on a thread that may block: reading and compiling can take seconds.
+    ///
+    /// - Throws: `CancellationError` alone.
+    func loadAside() async throws -> (loaded: Loaded?, diagnostics: Diagnostics) {
+        try await NIOThreadPool.singleton.runIfActive { [self] in
+            var diagnostics = Diagnostics()
+            let loaded = load(&diagnostics)
+            return (loaded, diagnostics)
+        }
     }
 
     // MARK: - Parts
@@ -80,19 +109,22 @@ struct Loader: Sendable {
         guard let text = readText(file, &diagnostics) else {
             return ServerSettings(nil, &diagnostics)
         }
-        return ServerSettings(parseSettings(text, file: file, diagnostics: &diagnostics), &diagnostics)
+        return ServerSettings(
+            parseSettings(text, file: file, diagnostics: &diagnostics), &diagnostics)
     }
 
     private func loadZones(_ directory: String, _ diagnostics: inout Diagnostics) -> ZoneSet? {
         guard let files = listDirectory(directory, suffix: ".zone") else {
             diagnostics.error(
                 at: SourcePosition(file: directory),
-                "not a readable directory; put zone files there, or name another with zones: in rhumb.yaml")
+                "not a readable directory; put zone files there, or name another with zones: in rhumb.yaml"
+            )
             return nil
         }
         if files.isEmpty {
             diagnostics.error(
-                at: SourcePosition(file: directory), "no zone files; a zone is a file NAME.zone here")
+                at: SourcePosition(file: directory),
+                "no zone files; a zone is a file NAME.zone here")
         }
         let sources = files.map { loadZoneFile(path: $0, diagnostics: &diagnostics) }
         let readable = sources.compactMap(\.self)
@@ -100,30 +132,56 @@ struct Loader: Sendable {
         return readable.count == sources.count ? zones : nil
     }
 
-    private func loadPools(
+    /// Reads the pool files; not complete if one of them can't be read.
+    private func readPoolFiles(
         _ directory: String, _ diagnostics: inout Diagnostics
-    ) -> SteeringConfiguration? {
-        var files: [PoolFile] = []
-        for file in listDirectory(directory, suffix: ".yaml") ?? [] {
-            guard let text = readText(file, &diagnostics) else { continue }
-            files.append(PoolFile(name: file, text: text))
+    ) -> (files: [PoolFile], isComplete: Bool) {
+        let names = listDirectory(directory, suffix: ".yaml") ?? []
+        let files = names.compactMap { name in
+            readText(name, &diagnostics).map { PoolFile(name: name, text: $0) }
         }
-        return SteeringConfiguration.parse(files, diagnostics: &diagnostics)
+        return (files, files.count == names.count)
     }
 
-    private func loadMonitors(
-        _ configuration: SteeringConfiguration, _ diagnostics: inout Diagnostics
-    ) -> [String: Monitor] {
-        var monitors: [String: Monitor] = [:]
-        for entry in configuration.monitors {
-            monitors[entry.name] = Monitor(name: entry.name, entry.value, &diagnostics)
+    /// Finds STEER records without a service where linking is out of the question, so that these
+    /// errors show in the same run as the others.
+    private func checkReferences(
+        of zones: ZoneSet, to services: [String], _ diagnostics: inout Diagnostics
+    ) {
+        for reference in zones.steerReferences {
+            for use in reference.uses {
+                Content.check(
+                    reference.service, at: use.position, among: services, &diagnostics)
+            }
         }
-        return monitors
+    }
+
+    private func warnOfMissingCoordinates(
+        _ configuration: SteeringConfiguration, _ geography: Geography,
+        _ diagnostics: inout Diagnostics
+    ) {
+        guard let database = geography.database, database.kind == .country else { return }
+        let rules = configuration.services.flatMap(\.rules)
+        guard let rule = rules.first(where: { $0.policy.dependsOnPlace }) else { return }
+        diagnostics.warning(
+            at: rule.position,
+            "\(rule.policy) needs coordinates, but \(database.path) has only countries: pools are "
+                + "taken in the file's order; use a City database (scripts/fetch-geo gets one)")
     }
 
     /// Opens the database that is meant and reads the overrides beside it.
-    private func loadGeography(_ place: String, _ diagnostics: inout Diagnostics) -> Geography? {
+    ///
+    /// - Parameter steers: whether anything is steered; plain DNS does without a database.
+    private func loadGeography(
+        _ settings: ServerSettings, steers: Bool, _ diagnostics: inout Diagnostics
+    ) -> Geography? {
+        let place = path(settings.geo)
         let isFile = place.hasSuffix(".mmdb")
+        if let position = settings.geoPosition, !isFile, !directoryExists(place) {
+            diagnostics.error(
+                at: position, "geo: \(place) is not a directory; name one, or a file NAME.mmdb")
+            return nil
+        }
         let directory = isFile ? parentDirectory(place) : place
         var database: LocationDatabase?
         do {
@@ -132,7 +190,7 @@ struct Loader: Sendable {
             diagnostics.error(at: SourcePosition(file: error.path), error.message)
             return nil
         }
-        if database == nil {
+        if database == nil, steers {
             diagnostics.warning(
                 at: SourcePosition(file: place),
                 "no geo database (*.mmdb); clients have no place but what overrides.yaml says. See scripts/fetch-geo"
@@ -159,20 +217,5 @@ struct Loader: Sendable {
     /// Paths in settings are relative to the directory.
     private func path(_ name: String) -> String {
         name.hasPrefix("/") ? name : directory == "." ? name : directory + "/" + name
-    }
-}
-
-/// The probes that a configuration asks for.
-func probeTargets(_ steering: Steering, _ monitors: [String: Monitor]) -> [ProbeTarget] {
-    let pools = steering.configuration.pools
-    return steering.addresses.enumerated().compactMap { index, steered in
-        guard let monitor = steered.monitor.flatMap({ monitors[$0] }) else { return nil }
-        let pool = pools[steered.pool]
-        let origin = pool.origins[steered.origin]
-        // Addresses of an origin that are checked at one place are one target: equal keys.
-        let address = origin.checkAddress ?? steered.address
-        return ProbeTarget(
-            id: index, key: "\(pool.name)/\(origin.name)/\(address)", address: address,
-            monitor: monitor)
     }
 }

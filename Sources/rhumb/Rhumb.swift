@@ -7,7 +7,8 @@ import ArgumentParser
 struct Rhumb: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rhumb",
-        abstract: "An authoritative DNS server that answers each client with its nearest healthy origin.",
+        abstract:
+            "An authoritative DNS server that answers each client with its nearest healthy origin.",
         discussion: """
             Rhumb reads rhumb.yaml (optional), zones/*.zone, zones/*.yaml and geo/*.mmdb from one \
             directory. Try "rhumb demo" first, then "rhumb check" and "rhumb serve" on your own files.
@@ -23,6 +24,9 @@ struct FileOptions: ParsableArguments {
         help: "The directory that holds rhumb.yaml, zones/ and geo/.")
     var directory = "."
 
-    @Option(help: "The settings file; by default rhumb.yaml in the directory, if there is one.")
+    @Option(
+        help: ArgumentHelp(
+            "The settings file; by default rhumb.yaml in the directory, if there is one.",
+            valueName: "file"))
     var config: String?
 }

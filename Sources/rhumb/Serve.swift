@@ -1,13 +1,13 @@
 // rhumb serve: answers queries until it is stopped.
 
 import ArgumentParser
-import Logging
 import Settings
 import Transport
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Answer queries with the files of a directory.",
+        usage: "rhumb serve [--listen <address> ...] [-C <directory>] [--config <file>]",
         discussion: """
             SIGHUP reads all files again: if anything is wrong, every finding is logged and nothing \
             changes. SIGTERM and SIGINT end the server.
@@ -17,28 +17,29 @@ struct Serve: AsyncParsableCommand {
 
     @Option(
         name: .shortAndLong,
-        help: "ADDRESS or ADDRESS:PORT to listen on, in place of the settings' (repeatable).",
+        help: ArgumentHelp(
+            "ADDRESS or ADDRESS:PORT to listen on, in place of the settings' (repeatable).",
+            valueName: "address"),
         transform: listenAddress)
     var listen: [ListenAddress] = []
 
     func run() async throws {
+        let signals = await Server.trapSignals()
         let loader = Loader(files)
-        var diagnostics = Diagnostics()
-        let loaded = loader.load(&diagnostics)
+        let (loaded, diagnostics) = try await loader.loadAside()
         report(diagnostics)
         guard let loaded else {
-            printError("rhumb: not started: \(diagnostics.errorCount) errors in the files")
+            printError(
+                "rhumb: not started: \(counted(diagnostics.errorCount, "error")) in the files")
             throw ExitCode(1)
         }
-        let server = Server(loaded, loader: loader, listen: listen, logger: Logger(label: "rhumb"))
+        let server = Server(loaded, loader: loader, listen: listen, logger: LineLog.logger())
         do {
-            try await server.start(loaded)
+            try await server.run(loaded, until: signals)
         } catch {
             printError("rhumb: \(error)")
-            await server.stop()
             throw ExitCode(1)
         }
-        await server.runUntilStopped()
     }
 }
 

@@ -20,12 +20,23 @@ final class Server: Sendable {
     private let content: ContentInForce
     private let checker: Checker
     private let transport: DNSServer
+    /// What the sockets were made from; a reload does not change them.
+    private let startSettings: ServerSettings
+    private let listensAsSettingsSay: Bool
+
+    /// The signals that a server obeys. Trap them before anything else: one that comes while the
+    /// files are read waits, and does not end the process.
+    static func trapSignals() async -> UnixSignalsSequence {
+        await UnixSignalsSequence(trapping: .sighup, .sigterm, .sigint)
+    }
 
     /// - Parameters:
     ///   - listen: in place of the settings' addresses, unless empty.
     init(_ loaded: Loaded, loader: Loader, listen: [ListenAddress], logger: Logger) {
         self.loader = loader
         self.logger = logger
+        startSettings = loaded.settings
+        listensAsSettingsSay = listen.isEmpty
         let publisher = SnapshotPublisher(Snapshot(loaded.content))
         let content = ContentInForce(loaded.content)
         self.publisher = publisher
@@ -37,58 +48,120 @@ final class Server: Sendable {
         transport = makeTransport(loaded.settings, listen, publisher)
     }
 
+    /// Starts, obeys signals until one of them ends it, and stops: SIGHUP reloads, SIGTERM and SIGINT
+    /// end it, also during the start and during a reload.
+    ///
+    /// - Parameters:
+    ///   - signals: from `trapSignals`.
+    ///   - whenServing: gets the addresses, as soon as queries are answered.
+    /// - Throws: why it could not start.
+    func run(
+        _ loaded: Loaded, until signals: UnixSignalsSequence,
+        whenServing: @escaping @Sendable ([ListenAddress]) -> Void = { _ in }
+    ) async throws {
+        // Reloads come one after the other. One that waits will read all that changed meanwhile, so
+        // there is never more than one waiting.
+        let (requests, request) = AsyncStream.makeStream(
+            of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let (endings, end) = AsyncStream.makeStream(of: (any Error)?.self)
+        let work = Task {
+            do {
+                try await start(loaded)
+                whenServing(transport.boundAddresses)
+                for await _ in requests { await reload() }
+            } catch {
+                end.yield(error)
+            }
+        }
+        let watch = Task {
+            for await signal in signals {
+                if signal == .sighup {
+                    request.yield()
+                } else {
+                    logger.notice("stopping on \(signal)")
+                    end.yield(nil)
+                }
+            }
+        }
+        var failure: (any Error)?
+        for await reason in endings {
+            failure = reason
+            break
+        }
+        // A reload under way is not waited for: what it reads would not be used.
+        work.cancel()
+        watch.cancel()
+        transport.stop()
+        await checker.stop()
+        if let failure { throw failure }
+    }
+
     /// Runs the first round of probes, then answers.
-    func start(_ loaded: Loaded) async throws {
+    private func start(_ loaded: Loaded) async throws {
+        warnOfFileLimit(loaded)
+        logger.info(
+            "probing \(counted(loaded.probes.probeCount, "target")) before the first answer")
         await adopt(loaded)
+        // Stopped meanwhile: then the round was abandoned, and nothing may be opened any more.
+        try Task.checkCancellation()
         try transport.start()
         logger.notice("serving \(loaded.summary)")
         logger.notice(
             "listening on \(transport.boundAddresses.map(\.description).joined(separator: ", "))")
     }
 
-    /// Obeys signals: SIGHUP reloads, SIGTERM and SIGINT end it.
-    func runUntilStopped() async {
-        let signals = await UnixSignalsSequence(trapping: .sighup, .sigterm, .sigint)
-        for await signal in signals {
-            guard signal == .sighup else {
-                logger.notice("stopping on \(signal)")
-                break
-            }
-            await reload()
-        }
-        await stop()
-    }
-
-    func stop() async {
-        transport.stop()
-        await checker.stop()
-    }
-
     /// Reads all files again and puts them in force together, or changes nothing.
-    func reload() async {
-        var diagnostics = Diagnostics()
-        let loaded = loader.load(&diagnostics)
+    private func reload() async {
+        logger.info("reloading")
+        guard let (loaded, diagnostics) = try? await loader.loadAside() else { return }
         for finding in diagnostics.sorted {
             let level: Logger.Level = finding.severity == .error ? .error : .warning
-            logger.log(level: level, "\(finding)")
+            logger.log(level: level, "\(finding.position): \(finding.message)")
+        }
+        if diagnostics.omittedCount > 0 {
+            logger.error("… and \(diagnostics.omittedCount) more findings")
         }
         guard let loaded else {
-            logger.error(
-                "reload refused: \(diagnostics.errorCount) errors; the files loaded before stay in force")
+            let errors = counted(diagnostics.errorCount, "error")
+            logger.error("reload refused: \(errors); the files loaded before stay in force")
             return
         }
         await adopt(loaded)
+        guard !Task.isCancelled else { return }
         logger.notice("reloaded \(loaded.summary)")
+        let keys = startSettings.keysNeedingRestart(for: loaded.settings)
+            .filter { $0 != "listen" || listensAsSettingsSay }
+        if !keys.isEmpty {
+            logger.warning(
+                "\(keys.joined(separator: ", ")) changed; that takes effect at a restart only")
+        }
     }
 
     /// Probes what is new, then puts content and health in force at one moment.
     private func adopt(_ loaded: Loaded) async {
-        let base = HealthTable(count: loaded.content.steering.addresses.count)
-        await checker.replace(loaded.targets, base: base) { [publisher, content, logger] update in
+        await checker.replace(loaded.probes) { [publisher, content, logger] update in
             content.current = loaded.content
             publisher.publish(Snapshot(content: loaded.content, health: update.table))
             log(update.transitions, logger)
         }
+    }
+
+    /// The most probes that run at once; the checker's own bound.
+    private static let probesAtOnce = 4_096
+    /// Sockets to listen on, files to read, event loops.
+    private static let otherFiles = 128
+
+    private func warnOfFileLimit(_ loaded: Loaded) {
+        let allowed = raiseFileLimit()
+        let needed =
+            loaded.settings.tcpConnections + min(loaded.probes.probeCount, Self.probesAtOnce)
+            + Self.otherFiles
+        guard allowed < needed else { return }
+        logger.warning(
+            """
+            only \(allowed) files may be open, connections and probes can need \(needed); \
+            raise the hard limit (ulimit -Hn, LimitNOFILE) or lower tcp.connections
+            """)
     }
 }
 
@@ -121,7 +194,9 @@ private func makeTransport(
 
 private func log(_ transitions: [Transition], _ logger: Logger) {
     for transition in transitions {
-        let level: Logger.Level = transition.to == .up ? .notice : .warning
+        // At a start all that works comes up: no news.
+        let level: Logger.Level =
+            transition.to != .up ? .warning : transition.from == .unknown ? .debug : .notice
         logger.log(
             level: level,
             "\(transition.key) \(transition.from) -> \(transition.to): \(transition.reason)")

@@ -1,5 +1,6 @@
 // rhumb.yaml: how the server runs, as against what it answers. Optional; every key has a default.
 
+import Authority
 import Settings
 import Transport
 
@@ -19,9 +20,11 @@ struct ServerSettings {
     var listen: [ListenAddress] = []
     var workers: Int?
     var identity: String?
-    /// Relative to the directory of rhumb.yaml.
+    /// Relative to the directory that the commands were given.
     var zones = "zones"
     var geo = "geo"
+    /// Where `geo` is stated: what is named has to be there, as against the default.
+    var geoPosition: SourcePosition?
     var tcpIdleTimeout = Duration.seconds(10)
     var tcpConnections = 1_024
     var tcpConnectionsPerClient = 64
@@ -34,13 +37,17 @@ struct ServerSettings {
             if let text = value.text, let address = ListenAddress(text) {
                 listen.append(address)
             } else {
-                value.expected("ADDRESS or ADDRESS:PORT, as 127.0.0.1:5300 or [::1]:53", &diagnostics)
+                value.expected(
+                    "ADDRESS or ADDRESS:PORT, as 127.0.0.1:5300 or [::1]:53", &diagnostics)
             }
         }
         workers = map["workers"].flatMap { $0.integer(in: 1...1_024, &diagnostics) }
-        identity = map["identity"].flatMap { $0.string(&diagnostics) }
+        identity = map["identity"].flatMap { Self.identity($0, &diagnostics) }
         if let path = map["zones"].flatMap({ $0.string(&diagnostics) }) { zones = path }
-        if let path = map["geo"].flatMap({ $0.string(&diagnostics) }) { geo = path }
+        if let value = map["geo"], let path = value.string(&diagnostics) {
+            geo = path
+            geoPosition = value.position
+        }
         let tcpKeys = ["idle_timeout", "connections", "connections_per_client"]
         guard let tcp = map["tcp"]?.mapping(tcpKeys, &diagnostics) else { return }
         if let value = tcp["idle_timeout"],
@@ -56,5 +63,30 @@ struct ServerSettings {
         {
             tcpConnectionsPerClient = count
         }
+    }
+    private static func identity(
+        _ value: SettingsValue, _ diagnostics: inout Diagnostics
+    ) -> String? {
+        guard let text = value.string(&diagnostics) else { return nil }
+        if text.utf8.count > Content.identityLimit {
+            diagnostics.error(
+                at: value.position,
+                "\(value.path): \(text.utf8.count) octets; it goes into answers, use at most "
+                    + "\(Content.identityLimit)")
+        }
+        return text
+    }
+
+    /// The keys that are read at the start alone and say something else in `other`.
+    func keysNeedingRestart(for other: ServerSettings) -> [String] {
+        var keys: [String] = []
+        if listen != other.listen { keys.append("listen") }
+        if workers != other.workers { keys.append("workers") }
+        if tcpIdleTimeout != other.tcpIdleTimeout { keys.append("tcp.idle_timeout") }
+        if tcpConnections != other.tcpConnections { keys.append("tcp.connections") }
+        if tcpConnectionsPerClient != other.tcpConnectionsPerClient {
+            keys.append("tcp.connections_per_client")
+        }
+        return keys
     }
 }

@@ -22,7 +22,9 @@ struct ProbePlanTests {
               static: { origins: { one: { addresses: [192.0.2.1, "2001:db8::1"] } } }
               virginia:
                 monitor: port
-                origins: { iad-1: { addresses: [192.0.2.10, "2001:db8::10"] } }
+                origins:
+                  iad-1: { addresses: [192.0.2.10, "2001:db8::10"] }
+                  iad-2: { addresses: [192.0.2.12, "2001:db8::12"], check_address: 198.51.100.1 }
             services:
               web: { rules: [{ policy: failover, pools: [frankfurt, static, virginia] }] }
             """)
@@ -44,13 +46,16 @@ struct ProbePlanTests {
             }
         }
         let plan = ProbePlan(configuration, addresses: addresses, monitors: monitors)
-        #expect(plan.base == HealthTable(count: 8))
+        #expect(plan.base == HealthTable(count: 10))
         #expect(
             plan.targets.map { "\($0.id) \($0.key) \($0.monitor.name)" } == [
                 "0 frankfurt/fra-1/192.0.2.10 web", "1 frankfurt/fra-1/2001:db8::10 web",
                 "2 frankfurt/fra-2/192.0.2.11 web", "3 frankfurt/fra-2/2001:db8::11 web",
                 "6 virginia/iad-1/192.0.2.10 port", "7 virginia/iad-1/2001:db8::10 port",
+                "8 virginia/iad-2/198.51.100.1 port", "9 virginia/iad-2/198.51.100.1 port",
             ])
+        #expect(plan.targets.last?.address == IPAddress("198.51.100.1"))
+        #expect(plan.probeCount == 7)
     }
 
     @Test("a monitor with an error is told with its file and path")

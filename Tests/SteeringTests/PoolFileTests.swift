@@ -137,6 +137,37 @@ struct PoolFileTests {
         #expect(messages.count == 1)
     }
 
+    @Test("an address that can't be read does not make its pool seem to lack the family")
+    func noEchoOfAnAddress() {
+        let (_, messages) = parse(
+            """
+            pools:
+              one: { origins: { o: { addresses: [192.0.2.300, "2001:db8::1"] } } }
+              two: { origins: { o: { addresses: [192.0.2.1, "2001:db8::2"] } } }
+            services: { web: { rules: [{ policy: failover, pools: [one, two] }] } }
+            """)
+        #expect(messages.count == 1)
+    }
+
+    @Test("monitors and names of services are known also where something else is wrong")
+    func partsOfFaultyFiles() {
+        let text = """
+            monitors: { web: { type: tcp } }
+            pools: { main: { origins: { o: { addresses: [192.0.2.300] } } } }
+            services: { web: { rules: [{ pools: main }] } }
+            """
+        let faulty = PoolFile(name: "a.yaml", text: text)
+        var monitors: [MonitorEntry] = []
+        var diagnostics = Diagnostics()
+        let configuration = SteeringConfiguration.parse(
+            [faulty], monitors: &monitors, diagnostics: &diagnostics)
+        #expect(configuration == nil)
+        #expect(monitors.map(\.name) == ["web"])
+        #expect(SteeringConfiguration.statedServices([faulty]) == ["web"])
+        let unreadable = PoolFile(name: "b.yaml", text: "services: [")
+        #expect(SteeringConfiguration.statedServices([faulty, unreadable]) == nil)
+    }
+
     @Test("a pool that nobody uses is a warning")
     func unused() {
         let (configuration, messages) = parse(
