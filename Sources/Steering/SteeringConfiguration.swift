@@ -29,7 +29,7 @@ extension SteeringConfiguration {
         in kind: LocationDatabase.Kind, _ diagnostics: inout Diagnostics
     ) {
         guard kind == .country else { return }
-        let cure = "; use a City database, or state them in overrides.yaml"
+        let cure = "; use a City database (scripts/fetch-geo gets one)"
         for rule in services.flatMap(\.rules) {
             if rule.match?.subdivisions != nil {
                 diagnostics.warning(

@@ -72,7 +72,6 @@ struct Loader: Sendable {
             }
             return nil
         }
-        warnOfMissingCoordinates(configuration, geography, &diagnostics)
         let steering: Steering
         do {
             steering = try Steering(configuration, geography: geography)
@@ -154,19 +153,6 @@ struct Loader: Sendable {
                     reference.service, at: use.position, among: services, &diagnostics)
             }
         }
-    }
-
-    private func warnOfMissingCoordinates(
-        _ configuration: SteeringConfiguration, _ geography: Geography,
-        _ diagnostics: inout Diagnostics
-    ) {
-        guard let database = geography.database, database.kind == .country else { return }
-        let rules = configuration.services.flatMap(\.rules)
-        guard let rule = rules.first(where: { $0.policy.dependsOnPlace }) else { return }
-        diagnostics.warning(
-            at: rule.position,
-            "\(rule.policy) needs coordinates, but \(database.path) has only countries: pools are "
-                + "taken in the file's order; use a City database (scripts/fetch-geo gets one)")
     }
 
     /// Opens the database that is meant and reads the overrides beside it.
