@@ -1,11 +1,10 @@
 // A received query: header, the one question, EDNS. Read in place, in one pass, into a value that
 // its worker reuses for every packet.
 
-/// A header's first four octets and the response codes (RFC 1035, section 4.1.1).
+/// Response codes (RFC 1035, section 4.1.1).
 public enum ResponseCode {
     public static let noError: UInt16 = 0
     public static let formatError: UInt16 = 1
-    public static let serverFailure: UInt16 = 2
     public static let nameError: UInt16 = 3
     public static let notImplemented: UInt16 = 4
     public static let refused: UInt16 = 5

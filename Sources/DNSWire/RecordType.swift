@@ -13,20 +13,14 @@ public struct RecordType: Hashable, Sendable, BitwiseCopyable {
     @inlinable public static var cname: RecordType { RecordType(5) }
     @inlinable public static var soa: RecordType { RecordType(6) }
     @inlinable public static var ptr: RecordType { RecordType(12) }
-    @inlinable public static var hinfo: RecordType { RecordType(13) }
     @inlinable public static var mx: RecordType { RecordType(15) }
     @inlinable public static var txt: RecordType { RecordType(16) }
     @inlinable public static var aaaa: RecordType { RecordType(28) }
-    @inlinable public static var srv: RecordType { RecordType(33) }
-    @inlinable public static var naptr: RecordType { RecordType(35) }
     @inlinable public static var dname: RecordType { RecordType(39) }
     @inlinable public static var opt: RecordType { RecordType(41) }
     @inlinable public static var ds: RecordType { RecordType(43) }
     @inlinable public static var rrsig: RecordType { RecordType(46) }
     @inlinable public static var nsec: RecordType { RecordType(47) }
-    @inlinable public static var dnskey: RecordType { RecordType(48) }
-    @inlinable public static var nsec3: RecordType { RecordType(50) }
-    @inlinable public static var nsec3param: RecordType { RecordType(51) }
     @inlinable public static var svcb: RecordType { RecordType(64) }
     @inlinable public static var https: RecordType { RecordType(65) }
     @inlinable public static var any: RecordType { RecordType(255) }

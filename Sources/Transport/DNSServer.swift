@@ -74,6 +74,9 @@ public final class DNSServer: Sendable {
 
 extension DNSServer {
     /// Opens all sockets, then starts to serve; on an error nothing stays open.
+    ///
+    /// Raises the process's limit on open files, and takes fewer TCP connections than the limits
+    /// say where that is too low for them.
     public func start() throws(TransportError) {
         let isNew = state.withLock { state in
             defer { state.phase = .ended }
@@ -85,7 +88,11 @@ extension DNSServer {
         for address in listen where !seen.insert(address).inserted {
             throw .listedTwice(address)
         }
+        let descriptors = DescriptorLimit.raise()
         let sockets = try openSockets()
+        var limits = limits
+        limits.tcpConnections = DescriptorLimit.connections(
+            wanted: limits.tcpConnections, descriptors: descriptors - sockets.udp.count)
         var running = State(phase: .running, bound: sockets.tcp.map(\.bound))
         do {
             running.tcp = try TCPServer(

@@ -29,6 +29,7 @@ extension MasterFileReader {
             return
         }
         generatedCount += range.count
+        var generated = scanner.generating()
         for number in range.numbers {
             var words: [RDataToken] = []
             for (index, word) in scanner.words.enumerated().dropFirst(2) {
@@ -50,7 +51,8 @@ extension MasterFileReader {
             }
             // The second record would have the same fault as the first, and so on.
             let errorCount = diagnostics.errorCount
-            readRecord(scanner.generating(words))
+            generated.generate(words)
+            readRecord(generated)
             guard diagnostics.errorCount == errorCount else { return }
         }
     }

@@ -21,8 +21,9 @@ struct MasterFileScanner {
     private(set) var words: [RDataToken] = []
     /// Whether that entry began with a blank: its owner is the one before.
     private(set) var startsWithBlank = false
-    /// Where the words stood before $GENERATE made others of them.
-    private var generatedFrom: [Int]?
+    /// Where the words stood before $GENERATE made others of them, with the first one's place,
+    /// which every record asks for.
+    private var generatedFrom: (starts: [Int], place: SourcePosition)?
     private var entryLine = 1
     private var entryLineStart = 0
 
@@ -53,21 +54,26 @@ struct MasterFileScanner {
 
     /// The place of a word; of the end of the last word where the index is past it.
     func place(ofWord index: Int) -> SourcePosition {
-        if let generatedFrom, let last = generatedFrom.last {
-            return place(of: index < generatedFrom.count ? generatedFrom[index] : last)
+        if let generatedFrom, let last = generatedFrom.starts.last {
+            let starts = generatedFrom.starts
+            return index == 0
+                ? generatedFrom.place : place(of: index < starts.count ? starts[index] : last)
         }
         guard index < words.count else { return place(of: words.last?.octets.endIndex ?? position) }
         // A quoted word begins at its quote.
         return place(of: words[index].octets.startIndex - (words[index].isQuoted ? 1 : 0))
     }
 
-    /// The entry read last with other words for those from the third on, at their places.
-    func generating(_ words: [RDataToken]) -> MasterFileScanner {
+    /// The entry read last, to be given other words for those from the third on, at their places.
+    func generating() -> MasterFileScanner {
         var copy = self
-        copy.generatedFrom = self.words.dropFirst(2).map(\.octets.startIndex)
-        copy.words = words
+        copy.generatedFrom = (words.dropFirst(2).map(\.octets.startIndex), place(ofWord: 2))
         copy.startsWithBlank = false
         return copy
+    }
+
+    mutating func generate(_ words: [RDataToken]) {
+        self.words = words
     }
 
     // MARK: - Entries

@@ -14,12 +14,18 @@ struct NameIndex {
     private(set) var hashes: [UInt32] = []
     private var slots: [Int32] = Array(repeating: -1, count: 1_024)
 
-    /// Octets that all names together may take: what `Node.nameStart` can say.
+    /// Octets that all names together may take, by default: what `Node.nameStart` can say. The last
+    /// name and its ancestors, 16,384 octets at most, may go beyond.
     static let maximumOctets = Int(Int32.max)
+    private let octetLimit: Int
 
-    init() {
+    init(octetLimit: Int = Self.maximumOctets) {
+        self.octetLimit = octetLimit
         _ = intern(.root)
     }
+
+    /// Whether no more names may be added.
+    var isFull: Bool { octets.count > octetLimit }
 
     var count: Int { starts.count }
 

@@ -84,6 +84,14 @@ extension ZoneTree {
                     + "\(place.type == .ns ? "delegation" : "DNAME")")
         }
         checkAlias(node, &diagnostics)
+        if let dname = set(.dname, of: node), let place = sets[dname].records.first,
+            Name(wire: data(place))?.isSubdomain(of: names.name(node.name)) == true
+        {
+            diagnostics.warning(
+                at: position(of: dname),
+                "the DNAME of \(names.name(node.name)) points at or below itself, so no rewriting "
+                    + "of a name ends; point it elsewhere")
+        }
         if node.flags.contains(.dname), node.flags.contains(.cut),
             let dname = set(.dname, of: node)
         {

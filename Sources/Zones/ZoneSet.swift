@@ -89,13 +89,6 @@ public final class ZoneSet: Sendable {
     /// The number of names that can be found, with those that only lead to others.
     public var nameCount: Int { nodes.count }
 
-    /// Octets of memory that the tables take.
-    public var memoryFootprint: Int {
-        slots.count * MemoryLayout<Slot>.stride + nodes.count * MemoryLayout<Node>.stride
-            + sets.count * MemoryLayout<RRset>.stride
-            + glueRows.count * MemoryLayout<Glue>.stride + arena.count
-    }
-
     /// The RRset of an index from `Lookup` or `Glue`.
     public func rrset(_ index: Int32) -> RRset { sets[index] }
 

@@ -36,12 +36,14 @@ struct ZoneSetBuilder {
     private var steerIndexes: [String: Int32] = [:]
 
     /// Returns the tables; nil if the sources have errors, which are all reported.
-    static func build(_ sources: [ZoneSource], _ diagnostics: inout Diagnostics) -> Tables? {
+    static func build(
+        _ sources: [ZoneSource], names: consuming NameIndex = NameIndex(),
+        _ diagnostics: inout Diagnostics
+    ) -> Tables? {
         let errorsBefore = diagnostics.errorCount
-        var names = NameIndex()
         var firstFile: [Name: String] = [:]
         var trees: [ZoneTree] = []
-        for source in sources {
+        for source in sources where !names.isFull {
             if let first = firstFile.updateValue(source.file, forKey: source.apex) {
                 diagnostics.error(
                     at: SourcePosition(file: source.file),

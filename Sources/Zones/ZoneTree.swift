@@ -84,6 +84,12 @@ struct ZoneTree {
                         + "move it to its own zone, or check $ORIGIN and the final dot")
                 continue
             }
+            guard !names.isFull else {
+                diagnostics.error(
+                    at: record.position,
+                    "the names of all zones take too much room from here on; serve fewer names")
+                break
+            }
             var type: UInt16 = 0
             if case .data(let data, _) = record.content { type = data.code }
             entries.append(

@@ -71,7 +71,11 @@ import Transport
                 return false
             }
         }
-        return byID.isEmpty
+        if let stray = byID.values.first {
+            Issue.record("an answer to nothing that was asked: \(stray)")
+            return false
+        }
+        return true
     }
 
     @Test(

@@ -278,4 +278,11 @@ struct MasterFileTests {
                 "2.1.0.0.ip6.example.com. 1 STEER web", "example.com. 1 MX 7 mail.example.com.",
             ])
     }
+
+    @Test("$GENERATE does not go through its line again for each record", .timeLimit(.minutes(1)))
+    func generateFromLongLine() throws {
+        let blank = String(repeating: "\n", count: 500_000)
+        let all = try records("$TTL 1\n$GENERATE 1-10000 (\(blank)h$ A 192.0.2.1)")
+        #expect(all.count == 10_000)
+    }
 }

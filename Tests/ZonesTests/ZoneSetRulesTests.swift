@@ -69,6 +69,8 @@ struct ZoneSetRulesTests {
     }
 
     static let warnings: [RuleCase] = [
+        RuleCase("DNAME to below itself", "a DNAME x.a", 3, "the DNAME of a.e. points at or below"),
+        RuleCase("DNAME to itself", "a DNAME a", 3, "the DNAME of a.e. points at or below"),
         RuleCase("a duplicate", "a A 192.0.2.1\na A 192.0.2.1", 4, "twice"),
         RuleCase("a duplicate in other case", "a MX 1 B.f.\na MX 1 b.F.", 4, "twice"),
         RuleCase("TTLs that differ", "a 60 A 192.0.2.1\na 30 A 192.0.2.2", 4, "TTL 30 and 60"),
@@ -203,5 +205,18 @@ struct ZoneSetRulesTests {
         #expect(occluded.all.contains { $0.position.line == 3 && $0.message.contains("c.e.") })
         let far = findings([try zone("e.", "b NS n."), try zone("c.b.e.", "")])
         #expect(far.all.isEmpty, "\(far.all)")
+    }
+
+    @Test("names beyond the limit are an error, and end the load")
+    func tooManyNames() throws {
+        let text = (0..<100).map { "a\($0).b.c A 192.0.2.1" }.joined(separator: "\n")
+        var diagnostics = Diagnostics()
+        let names = NameIndex(octetLimit: 1_000)
+        let sources = try [zone("e.", text), zone("f.", text)]
+        #expect(ZoneSetBuilder.build(sources, names: names, &diagnostics) == nil)
+        let errors = diagnostics.all.filter { $0.severity == .error }
+        #expect(errors.count == 1)
+        #expect(errors.first?.position.file == "e.zone")
+        #expect(errors.first?.message.contains("too much room") == true)
     }
 }
