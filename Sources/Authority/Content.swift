@@ -36,6 +36,7 @@ public final class Content: Sendable {
                 at: service.position,
                 "the service \"\(service.name)\" is not used; no STEER record names it")
         }
+        steering.warnOfMissingPlaces(&diagnostics)
         guard services.count == zones.steerReferences.count else { return nil }
         self.zones = zones
         self.steering = steering

@@ -74,7 +74,11 @@ internal import COpenSSL
         case .host(let name):
             guard unsafe copenssl_set_server_name(ssl, name) == 1 else { return false }
             guard verifying else { return true }
-            unsafe SSL_set_hostflags(ssl, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+            // A subject's common name is no name to go by (RFC 9110, section 4.3.4).
+            unsafe SSL_set_hostflags(
+                ssl,
+                UInt32(
+                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT))
             return unsafe SSL_set1_host(ssl, name) == 1
         case .address(let octets):
             guard verifying else { return true }

@@ -15,6 +15,13 @@ public func continent(ofCountry code: String) -> String? {
 /// All countries' codes, in alphabetical order.
 public let countries = continentsByCountry.keys.sorted()
 
+/// Whether a text can be what follows the hyphen of an ISO 3166-2 code: one to three letters or
+/// digits, in upper case.
+public func isSubdivisionCode(_ text: String) -> Bool {
+    (1...3).contains(text.utf8.count)
+        && text.utf8.allSatisfy { (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) }
+}
+
 private let continentsByCountry: [String: String] = {
     var result: [String: String] = [:]
     for (continent, countries) in countriesByContinent {
@@ -31,17 +38,17 @@ private let countriesByContinent = [
     """,
     "AN": "AQ BV GS HM TF",
     "AS": """
-    AE AF AM AZ BD BH BN BT CC CN CX CY GE HK ID IL IN IO IQ IR JO JP KG KH KP KR KW KZ LA LB LK \
+    AE AF AM AZ BD BH BN BT CC CN GE HK ID IL IN IO IQ IR JO JP KG KH KP KR KW KZ LA LB LK \
     MM MN MO MV MY NP OM PH PK PS QA SA SG SY TH TJ TM TR TW UZ VN YE
     """,
     "EU": """
-    AD AL AT AX BA BE BG BY CH CZ DE DK EE ES FI FO FR GB GG GI GR HR HU IE IM IS IT JE LI LT LU \
+    AD AL AT AX BA BE BG BY CH CY CZ DE DK EE ES FI FO FR GB GG GI GR HR HU IE IM IS IT JE LI LT LU \
     LV MC MD ME MK MT NL NO PL PT RO RS RU SE SI SJ SK SM UA VA XK
     """,
     "NA": """
     AG AI AW BB BL BM BQ BS BZ CA CR CU CW DM DO GD GL GP GT HN HT JM KN KY LC MF MQ MS MX NI PA \
     PM PR SV SX TC TT US VC VG VI
     """,
-    "OC": "AS AU CK FJ FM GU KI MH MP NC NF NR NU NZ PF PG PN PW SB TK TL TO TV UM VU WF WS",
+    "OC": "AS AU CK CX FJ FM GU KI MH MP NC NF NR NU NZ PF PG PN PW SB TK TL TO TV UM VU WF WS",
     "SA": "AR BO BR CL CO EC FK GF GY PE PY SR UY VE",
 ]

@@ -6,6 +6,8 @@ public struct GeoError: Error, Hashable, Sendable, CustomStringConvertible {
     public var path: String
     /// What is wrong and, after a semicolon, what to do about it; no final full stop.
     public var message: String
+    /// Whether the file is a sound database, but of a kind that does not say where addresses are.
+    public var isOtherKind = false
 
     public init(path: String, _ message: String) {
         self.path = path

@@ -13,7 +13,7 @@ public struct Coordinates: Hashable, Sendable {
 
 /// What a database record or an override says of a network. Codes are upper case.
 public struct Location: Hashable, Sendable {
-    /// Two letters: AF, AN, AS, EU, NA, OC, SA.
+    /// Two letters: AF, AN, AS, EU, NA, OC, SA; the country's where only that is stated.
     public var continent: String?
     /// ISO 3166-1 alpha-2.
     public var country: String?

@@ -79,6 +79,31 @@ internal import Glibc
         }
     }
 
+    /// Opens the database to use among several: City before Country, then the one built last.
+    ///
+    /// Databases of other kinds, as of autonomous systems, may lie beside it and are passed over.
+    ///
+    /// - Throws: for a file that can't be read at all.
+    public static func best(among paths: [String]) throws(GeoError) -> LocationDatabase? {
+        var best: LocationDatabase?
+        for path in paths {
+            do throws(GeoError) {
+                let database = try LocationDatabase(path: path)
+                guard let other = best else {
+                    best = database
+                    continue
+                }
+                let isBetter =
+                    database.kind == other.kind
+                    ? database.buildDate >= other.buildDate : database.kind == .city
+                if isBetter { best = database }
+            } catch {
+                guard error.isOtherKind else { throw error }
+            }
+        }
+        return best
+    }
+
     deinit {
         // Safe: opened in `init`; nothing that reads the mapping outlives its database.
         unsafe MMDB_close(handle)
@@ -139,10 +164,12 @@ extension LocationDatabase {
         let words = type.lowercased()
         if words.contains("city") || words.contains("enterprise") { return .city }
         if words.contains("country") { return .country }
-        throw GeoError(
+        var error = GeoError(
             path: path,
             "holds \"\(type)\", which doesn't say where an address is; use a City or Country "
                 + "database, as GeoLite2-City or dbip-city-lite (scripts/fetch-geo gets one)")
+        error.isOtherKind = true
+        throw error
     }
 
     static func damaged(_ path: String, _ what: String) -> GeoError {

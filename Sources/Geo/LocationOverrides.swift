@@ -110,12 +110,16 @@ private func parseLocation(
             value.expected("one of \(continents.joined(separator: ", "))", &diagnostics)
         }
     }
-    for element in mapping["subdivision"]?.elements(&diagnostics) ?? [] {
-        guard let text = element.string(&diagnostics) else { continue }
-        // US-VA is the code in full, and locations hold it without the country.
-        let prefix = (location.country ?? "") + "-"
-        let code = text.uppercased()
-        location.subdivisions.append(code.hasPrefix(prefix) ? String(code.dropFirst(3)) : text)
+    if let subdivisions = mapping["subdivision"] {
+        if let country = location.country {
+            location.subdivisions = subdivisions.elements(&diagnostics).compactMap {
+                parseSubdivision($0, of: country, &diagnostics)
+            }
+        } else if mapping["country"] == nil {
+            diagnostics.error(
+                at: subdivisions.position,
+                "\(subdivisions.path): names a part of a country; state the country too")
+        }
     }
     location.city = mapping["city"]?.string(&diagnostics)
     if let coordinates = mapping["coordinates"] {
@@ -138,6 +142,19 @@ private func parseCountry(_ value: SettingsValue, _ diagnostics: inout Diagnosti
     // The two that people write and ISO 3166-1 doesn't have.
     let hint = ["UK": " (did you mean GB?)", "EL": " (did you mean GR?)"][code] ?? ""
     value.expected("a two-letter country code of ISO 3166-1\(hint)", &diagnostics)
+    return nil
+}
+
+/// `VA` or `US-VA`; what rules would not find is reported.
+private func parseSubdivision(
+    _ value: SettingsValue, of country: String, _ diagnostics: inout Diagnostics
+) -> String? {
+    if let text = value.text?.uppercased() {
+        let code = text.hasPrefix(country + "-") ? String(text.dropFirst(3)) : text
+        if isSubdivisionCode(code) { return code }
+    }
+    value.expected(
+        "the code of a part of \(country), as in ISO 3166-2 (\(country)-XX or XX)", &diagnostics)
     return nil
 }
 

@@ -28,9 +28,6 @@ public final class LocationTree: Sendable {
     /// How many networks differ from their neighbours, in both families.
     public let networkCount: Int
 
-    /// What the tree takes.
-    public var memoryBytes: Int { table.count * 4 }
-
     init(table: [UInt32], networkCount: Int) {
         precondition(table.count >= 2 * Entry.rootSlots, "a tree has a root for each family")
         self.table = FlatArray(table)

@@ -59,6 +59,9 @@ struct RecordDecoder {
             }
             try section.skip(&cursor, &budget)
         }
+        if location.continent == nil {
+            location.continent = location.country.flatMap(continent(ofCountry:))
+        }
         let isKnown =
             location.coordinates != nil || location.country != nil || location.continent != nil
             || !location.subdivisions.isEmpty || location.city != nil

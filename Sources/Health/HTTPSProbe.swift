@@ -12,7 +12,6 @@
 
 internal import Cryptography
 internal import DNSWire
-internal import Glibc
 internal import Settings
 
 /// Asks in HTTP within TLS.
@@ -77,18 +76,11 @@ struct HTTPSProbe: Probe {
         let report = { (words: String, diagnostics: inout Diagnostics) in
             diagnostics.error(at: setting.position, "\(setting.path): \(path): \(words)")
         }
-        // Safe: the file is closed below; reads stay within the buffer.
-        guard let file = unsafe fopen(path, "re") else {
-            report(words(ofErrno: errno), &diagnostics)
-            return nil
-        }
-        defer { unsafe _ = fclose(file) }
-        let pem = unsafe [UInt8](unsafeUninitializedCapacity: largestAuthorities + 1) {
-            buffer, count in
-            count = unsafe fread(buffer.baseAddress, 1, largestAuthorities + 1, file)
-        }
-        guard unsafe ferror(file) == 0, pem.count <= largestAuthorities else {
-            report("not readable, or larger than \(largestAuthorities) octets", &diagnostics)
+        let pem: [UInt8]
+        do {
+            pem = try readFile(path: path, limit: largestAuthorities)
+        } catch {
+            report(error.explanation, &diagnostics)
             return nil
         }
         do {

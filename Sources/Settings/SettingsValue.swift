@@ -51,7 +51,7 @@ private enum Limit {
     /// Deep enough for any settings, shallow enough for the stack.
     static let depth = 40
     /// Values after aliases are expanded: some hundred thousand origins fit.
-    static let values = 4_000_000
+    static let values = 1_000_000
 }
 
 /// Returns the root of a YAML file's only document, or nil after reporting why there is none.
@@ -82,6 +82,14 @@ private func report(_ error: YamlError, file: String, _ diagnostics: inout Diagn
         .composer(_, let problem, let mark, _):
         diagnostics.error(
             at: SourcePosition(file: file, line: mark.line, column: mark.column),
+            "not YAML: \(problem)")
+    case .reader(let problem, let offset, _, let text):
+        let before = text.prefix(offset ?? 0)
+        let lineStart = before.lastIndex(where: \.isNewline).map(before.index(after:))
+        diagnostics.error(
+            at: SourcePosition(
+                file: file, line: before.count(where: \.isNewline) + 1,
+                column: before[(lineStart ?? before.startIndex)...].count + 1),
             "not YAML: \(problem)")
     case .duplicatedKeysInMapping(let duplicates, let context):
         diagnostics.error(
@@ -293,7 +301,10 @@ public func parseDuration(_ text: String) -> Duration? {
         rest = rest.dropFirst(unit.count)
         guard digits.count <= 9, let count = Int(digits), let scale = milliseconds[String(unit)]
         else { return nil }
-        total += count * scale
+        // One count fits whatever its unit; many may not.
+        let (sum, overflow) = total.addingReportingOverflow(count * scale)
+        guard !overflow else { return nil }
+        total = sum
     }
     return .milliseconds(total)
 }

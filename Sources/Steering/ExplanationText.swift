@@ -106,9 +106,11 @@ extension Explanation {
             case .noRuleMatched: "fallback: no rule matched"
             case .fallback: "fallback: the rule's pools are all down"
             case .everythingDown:
-                fallback == nil
-                    ? "all pools are down; the first one answers all the same"
-                    : "all pools and the fallback are down; it answers all the same"
+                decision.rule < 0
+                    ? "no rule matched and the fallback is down; it answers all the same"
+                    : fallback == nil
+                        ? "all pools are down; the first one answers all the same"
+                        : "all pools and the fallback are down; it answers all the same"
             }
         return name.map { "\($0) (\(why))" } ?? why
     }

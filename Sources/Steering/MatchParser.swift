@@ -127,14 +127,7 @@ extension PoolFileParser {
         let parts =
             value.text?.uppercased().split(separator: "-", omittingEmptySubsequences: false)
             .map(String.init) ?? []
-        let isCode = { (text: String) in
-            (1...3).contains(text.utf8.count)
-                && text.utf8.allSatisfy {
-                    (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0)
-                        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
-                }
-        }
-        if parts.count == 2, continent(ofCountry: parts[0]) != nil, isCode(parts[1]) {
+        if parts.count == 2, continent(ofCountry: parts[0]) != nil, isSubdivisionCode(parts[1]) {
             return Subdivision(country: parts[0], code: parts[1])
         }
         let hint = parts.first.map(countryHint) ?? ""

@@ -53,13 +53,6 @@ public final class Steering: Sendable {
     /// The index of a service, for `SteeringState.decide`; nil if there is none of that name.
     public func service(named name: String) -> Int? { serviceIndexes[name] }
 
-    /// Which address families a service answers: all its pools have the same.
-    public func families(ofService service: Int) -> (ipv4: Bool, ipv6: Bool) {
-        let first = configuration.services[service].rules[0].pools[0].pool
-        let pool = configuration.pools[first]
-        return (pool.serves(.ipv4), pool.serves(.ipv6))
-    }
-
     /// What a service's location tree says of an address; outcome 0 and scope 0 without a tree.
     ///
     /// - Parameter tree: `CompiledService.tree`.

@@ -15,6 +15,37 @@ public struct SteeringConfiguration: Sendable {
     public init() {}
 }
 
+extension Steering {
+    /// Warns of rules that depend on what the database does not know.
+    public func warnOfMissingPlaces(_ diagnostics: inout Diagnostics) {
+        guard let database = geography.database else { return }
+        configuration.warnOfMissingPlaces(in: database.kind, &diagnostics)
+    }
+}
+
+extension SteeringConfiguration {
+    /// Warns of rules that depend on what a database of that kind does not know.
+    func warnOfMissingPlaces(
+        in kind: LocationDatabase.Kind, _ diagnostics: inout Diagnostics
+    ) {
+        guard kind == .country else { return }
+        let cure = "; use a City database (scripts/fetch-geo gets one)"
+        for rule in services.flatMap(\.rules) {
+            if rule.match?.subdivisions != nil {
+                diagnostics.warning(
+                    at: rule.position,
+                    "this rule matches subdivisions, and a Country database knows none\(cure)")
+            }
+            if rule.policy.dependsOnPlace {
+                diagnostics.warning(
+                    at: rule.position,
+                    "policy \"\(rule.policy)\" needs the clients' coordinates, and a Country"
+                        + " database has none: they get the pools in file order\(cure)")
+            }
+        }
+    }
+}
+
 /// One entry of `monitors:`; only its name matters to steering.
 public struct MonitorEntry: Sendable {
     public var name: String

@@ -72,7 +72,6 @@ struct Loader: Sendable {
             }
             return nil
         }
-        warnOfMissingCoordinates(configuration, geography, &diagnostics)
         let steering: Steering
         do {
             steering = try Steering(configuration, geography: geography)
@@ -156,19 +155,6 @@ struct Loader: Sendable {
         }
     }
 
-    private func warnOfMissingCoordinates(
-        _ configuration: SteeringConfiguration, _ geography: Geography,
-        _ diagnostics: inout Diagnostics
-    ) {
-        guard let database = geography.database, database.kind == .country else { return }
-        let rules = configuration.services.flatMap(\.rules)
-        guard let rule = rules.first(where: { $0.policy.dependsOnPlace }) else { return }
-        diagnostics.warning(
-            at: rule.position,
-            "\(rule.policy) needs coordinates, but \(database.path) has only countries: pools are "
-                + "taken in the file's order; use a City database (scripts/fetch-geo gets one)")
-    }
-
     /// Opens the database that is meant and reads the overrides beside it.
     ///
     /// - Parameter steers: whether anything is steered; plain DNS does without a database.
@@ -206,16 +192,12 @@ struct Loader: Sendable {
         return Geography(database: database, overrides: overrides)
     }
 
-    /// The database to use: the newest of those a user put there, else the coarse one that is shipped.
+    /// The database to use: the best of those a user put there, else the coarse one that is shipped.
     private func newestDatabase(in directory: String) throws(GeoError) -> LocationDatabase? {
         let files = listDirectory(directory, suffix: ".mmdb") ?? []
         let own = files.filter { !$0.hasSuffix("/world.mmdb") }
-        var best: LocationDatabase?
-        for file in own.isEmpty ? files : own {
-            let database = try LocationDatabase(path: file)
-            if database.buildDate >= best?.buildDate ?? 0 { best = database }
-        }
-        return best
+        if let best = try LocationDatabase.best(among: own) { return best }
+        return try LocationDatabase.best(among: files)
     }
 
     /// Paths in settings are relative to the directory.

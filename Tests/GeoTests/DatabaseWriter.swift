@@ -25,6 +25,8 @@ struct DatabaseWriter {
     var recordBits = 24
     var ipVersion = 6
     var type = "Test-City"
+    /// In seconds since 1970.
+    var buildDate: UInt64 = 1_700_000_000
     /// Keys and texts that were written before become pointers, as vendors do it.
     var usesPointers = true
 
@@ -50,7 +52,7 @@ struct DatabaseWriter {
             .map([
                 ("binary_format_major_version", .uint16(2)),
                 ("binary_format_minor_version", .uint16(0)),
-                ("build_epoch", .uint64(1_700_000_000)),
+                ("build_epoch", .uint64(buildDate)),
                 ("database_type", .text(type)),
                 ("description", .map([("en", .text("made by a test"))])),
                 ("ip_version", .uint16(UInt16(ipVersion))),

@@ -80,6 +80,16 @@ struct LocationDatabaseTests {
         #expect(location?.subdivisions == ["California", "X1"])
     }
 
+    @Test("a country's continent is known where the database leaves it out")
+    func continentOfCountry() throws {
+        let location = try read(.map([("country", .map([("iso_code", .text("JP"))]))]))
+        #expect(location == Location(continent: "AS", country: "JP"))
+        // What the database says holds, and what nobody knows stays unknown.
+        #expect(try read(placeRecord("JP", continent: "OC"))?.continent == "OC")
+        let nowhere = try read(.map([("country", .map([("iso_code", .text("QQ"))]))]))
+        #expect(nowhere == Location(country: "QQ"))
+    }
+
     private static func place(_ latitude: DataValue, _ longitude: DataValue) -> DataValue {
         .map([("location", .map([("latitude", latitude), ("longitude", longitude)]))])
     }
@@ -170,6 +180,31 @@ struct LocationDatabaseTests {
             let error = #expect(throws: GeoError.self) { try LocationDatabase(path: file.path) }
             #expect(error?.message.contains("use a City or Country database") == true)
             #expect(error?.path == file.path)
+        }
+    }
+
+    @Test("of several databases the newest City one is used, other kinds are passed over")
+    func best() throws {
+        let write = { (type: String, built: UInt64) in
+            var writer = DatabaseWriter()
+            writer.type = type
+            writer.buildDate = built
+            return TemporaryFile(writer.octets([(net("192.0.2.0/24"), placeRecord("DE"))]))
+        }
+        let asn = write("GeoLite2-ASN", 9)
+        let country = write("GeoLite2-Country", 8)
+        let old = write("GeoLite2-City", 6)
+        let new = write("GeoLite2-City", 7)
+        for (files, expected) in [
+            ([asn, country, old, new], new), ([new, old, country, asn], new),
+            ([asn, country], country), ([asn], nil), ([], nil),
+        ] {
+            let best = try LocationDatabase.best(among: files.map(\.path))
+            #expect(best?.path == expected?.path)
+        }
+        let damaged = TemporaryFile(Array("hello".utf8))
+        #expect(throws: GeoError.self) {
+            try LocationDatabase.best(among: [new.path, damaged.path])
         }
     }
 

@@ -24,7 +24,7 @@ struct LocationOverridesTests {
               198.51.100.0/24: { country: de, city: Frankfurt, coordinates: [50.11, 8.68] }
               "2001:db8:100::/40": { country: US, subdivision: US-VA, continent: NA }
               10.0.0.0/8: { continent: EU }
-              10.1.0.1: { country: XK, subdivision: [A, Bee] }
+              10.1.0.1: { country: XK, subdivision: [A, bee] }
               192.0.2.0/24: { country: NO, coordinates: [-90, 180] }
             """)
         #expect(errors == [])
@@ -35,7 +35,7 @@ struct LocationOverridesTests {
                     coordinates: Coordinates(latitude: 50.11, longitude: 8.68)),
                 Location(continent: "NA", country: "US", subdivisions: ["VA"]),
                 Location(continent: "EU"),
-                Location(continent: "EU", country: "XK", subdivisions: ["A", "Bee"]),
+                Location(continent: "EU", country: "XK", subdivisions: ["A", "BEE"]),
                 Location(
                     continent: "EU", country: "NO",
                     coordinates: Coordinates(latitude: -90, longitude: 180)),
@@ -95,6 +95,18 @@ struct LocationOverridesTests {
             ),
             ("networks:\n  10.0.0.0/8: {}", "says nothing; give at least a country or coordinates"),
             ("networks:\n  10.0.0.0/8:", "says nothing"),
+            (
+                "networks:\n  10.0.0.0/8: { country: US, subdivision: Virginia }",
+                "subdivision: expected the code of a part of US, as in ISO 3166-2 (US-XX or XX), found \"Virginia\""
+            ),
+            (
+                "networks:\n  10.0.0.0/8: { country: US, subdivision: DE-HE }",
+                "expected the code of a part of US"
+            ),
+            (
+                "networks:\n  10.0.0.0/8: { continent: NA, subdivision: US-VA }",
+                "subdivision: names a part of a country; state the country too"
+            ),
             ("networks:\n  10.0.0.0/8: { city: [a] }", "networks.10.0.0.0/8.city: expected a text"),
             ("networks:\n  \"::ffff:10.0.0.0/104\": { country: DE }", "write 10.0.0.0/8"),
             ("networks:\n  \"2002:a00::/24\": { country: DE }", "write 10.0.0.0/8"),

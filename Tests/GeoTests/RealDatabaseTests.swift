@@ -118,6 +118,22 @@ struct RealDatabaseTests {
         }
     }
 
+    @Test("countries are in the continents that the shipped database sees them in")
+    func continentTable() throws {
+        let parts = #filePath.split(separator: "/").dropLast(3)
+        let path = "/" + parts.joined(separator: "/") + "/geo/world.mmdb"
+        var seen: [String: String] = [:]
+        _ = try Geography(database: try LocationDatabase(path: path)).compile(networks: []) {
+            location, _ in
+            if let country = location?.country { seen[country] = location?.continent }
+            return 0
+        }
+        #expect(seen.count > 200)
+        for (country, expected) in seen {
+            #expect(continent(ofCountry: country) == expected, "\(country)")
+        }
+    }
+
     @Test("outcomes and scopes agree with libmaxminddb")
     func agreement() throws {
         let database = try LocationDatabase(path: path)

@@ -1,5 +1,4 @@
 import DNSWire
-import Foundation
 import NIOCore
 import Settings
 import Steering
@@ -105,8 +104,6 @@ extension Alone {
             let died = ContinuousClock.now
             let down = try #require(try await journal.wait { $0.table[0] == .down })
             #expect(down - died < .milliseconds(3 * 200 + 200 + 1_000))
-            // Not sooner than its count allows: two periods of at least 90 % lie between three probes.
-            #expect(down - died > .milliseconds(2 * 180 - 20))
             #expect(
                 journal.updates.last?.transitions.first?.reason == "connect: connection refused")
 
@@ -114,7 +111,7 @@ extension Alone {
             let returned = ContinuousClock.now
             let up = try #require(try await journal.wait { $0.table[0] == .up })
             #expect(up - returned < .milliseconds(2 * 200 + 200 + 1_000))
-            #expect(up - returned > .milliseconds(180 - 20))
+            #expect(back.connections >= 2, "not sooner than its count allows")
             await checker.stop()
             await back.stop()
         }
@@ -126,10 +123,12 @@ extension Alone {
             let checker = Checker { journal.add($0) }
             await checker.replace(
                 [try target(0, server)], base: HealthTable(count: 1), adopt: { _ in })
+            let before = server.connections
             server.behaviour = .stall
             let died = ContinuousClock.now
             let down = try #require(try await journal.wait { $0.table[0] == .down })
             #expect(down - died < .milliseconds(3 * 200 + 200 + 1_000))
+            #expect(server.connections - before >= 3, "not sooner than its count allows")
             await checker.stop()
         }
 
@@ -219,10 +218,15 @@ extension Alone {
                     try target(0, good, settings: "interval: 100ms, timeout: 100ms"),
                     try target(1, stalled, settings: "interval: 300ms, timeout: 200ms"),
                 ], base: HealthTable(count: 2))
-            let before = good.connections
-            try await Task.sleep(for: .milliseconds(1_000))
-            let seen = good.connections - before
-            #expect((6...12).contains(seen), "\(seen) probes in a second")
+            let before = (good: good.connections, stalled: stalled.connections)
+            let start = ContinuousClock.now
+            while good.connections - before.good < 12, .now - start < .seconds(8) {
+                try await Task.sleep(for: .milliseconds(2))
+            }
+            let elapsed = ContinuousClock.now - start
+            #expect(elapsed > .milliseconds(11 * 90 - 100), "\(elapsed) is a burst")
+            // Its rhythm is three times slower; as slow as the other it would be if that held it up.
+            #expect(stalled.connections - before.stalled <= 6)
             #expect(stalled.mostOpen == 1)
             await checker.stop()
         }
@@ -241,7 +245,8 @@ extension Alone {
             #expect(adopted.updates.first?.table == HealthTable(count: count, verdict: .up))
             // A few of the second probes lie early in their hour.
             #expect((count...count + 10).contains(good.connections))
-            #expect(good.mostOpen <= 256 + 20, "\(good.mostOpen)")
+            // 256 at once; the server may see their ends a little late.
+            #expect(good.mostOpen <= 2 * 256, "\(good.mostOpen)")
             await checker.stop()
         }
 
@@ -267,22 +272,38 @@ extension Alone {
             let server = try await FaultServer(.reset)
             let stalled = try await FaultServer(.stall)
             let checker = Checker { _ in }
-            let before = openDescriptors()
             let settings = "interval: 100ms, timeout: 50ms"
             let targets = try (0..<40).map {
                 try target($0, $0 % 2 == 0 ? server : stalled, settings: settings)
             }
             await checker.replace(targets, base: HealthTable(count: 40))
-            try await Task.sleep(for: .milliseconds(1_500))
-            #expect(server.connections > 100)
+            let deadline = ContinuousClock.now + .seconds(8)
+            var seen = 0
+            while server.connections < 100 || seen == 0, .now < deadline {
+                seen = max(seen, try openSockets(to: [stalled.port]))
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(server.connections >= 100 && seen > 0)
             await checker.replace([], base: HealthTable(count: 0))
-            try await Task.sleep(for: .milliseconds(300))
-            #expect(openDescriptors() <= before + 5)
+            while try openSockets(to: [server.port, stalled.port]) > 0, .now < deadline {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(try openSockets(to: [server.port, stalled.port]) == 0)
             await checker.stop()
         }
 
-        private func openDescriptors() -> Int {
-            (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
+        /// How many sockets to these ports some process has a descriptor of: other tests of this
+        /// process open and close descriptors meanwhile.
+        private func openSockets(to ports: Set<Int>) throws -> Int {
+            let table = try readFile(path: "/proc/net/tcp", limit: 64 << 20)
+            return String(decoding: table, as: UTF8.self).split(separator: "\n")
+                .dropFirst().count { row in
+                    let fields = row.split(separator: " ")
+                    guard fields.count > 9, fields[9] != "0",
+                        let port = fields[2].split(separator: ":").last
+                    else { return false }
+                    return ports.contains(Int(port, radix: 16) ?? 0)
+                }
         }
 
         @Test("stop ends everything, also in the middle of probes and of a first round")

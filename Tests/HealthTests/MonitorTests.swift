@@ -85,7 +85,7 @@ struct MonitorTests {
             ),
             (
                 "{type: https, host: a.test, ca_file: /dev/null}",
-                "/dev/null: no certificate in it (PEM expected)"
+                "ca_file: /dev/null: it is not a regular file"
             ),
             ("[tcp]", "expected a mapping"),
         ])
@@ -111,11 +111,15 @@ struct MonitorTests {
         #expect(texts[1].hasPrefix("app.yaml:3:7: error: monitors.db: the key \"port\" is missing"))
     }
 
-    @Test("a broken authority file is told with what is wrong in it")
-    func brokenAuthority() throws {
+    @Test(
+        "a broken authority file is told with what is wrong in it",
+        arguments: [
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", ""),
+            ("", "no certificate in it (PEM expected)"),
+        ])
+    func brokenAuthority(pem: String, words: String) throws {
         let directory = try TemporaryDirectory()
-        try directory.write(
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", to: "ca.pem")
+        try directory.write(pem, to: "ca.pem")
         var diagnostics = Diagnostics()
         let value = try #require(
             parseSettings(
@@ -123,7 +127,15 @@ struct MonitorTests {
                 diagnostics: &diagnostics))
         #expect(Monitor(name: "test", value, &diagnostics) == nil)
         let text = try #require(diagnostics.sorted.first).message
-        #expect(text.hasPrefix("ca_file: \(directory.path)/ca.pem: "))
+        #expect(text.hasPrefix("ca_file: \(directory.path)/ca.pem: \(words)"))
+    }
+
+    @Test("an authority file that is a pipe nobody writes to is refused, not waited for")
+    func authorityPipe() throws {
+        let directory = try TemporaryDirectory()
+        try run(["mkfifo", "ca.pem"], in: directory.path)
+        let findings = findings("{type: https, host: a.test, ca_file: \(directory.path)/ca.pem}")
+        #expect(findings.contains("ca.pem: it is not a regular file"), "\(findings)")
     }
 
     @Test("monitors are equal when all their settings are")

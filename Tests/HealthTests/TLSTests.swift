@@ -49,6 +49,9 @@ extension Alone {
                     "self-signed", "host: good.test, ca_file: ca.pem",
                     "handshake: self-signed certificate"
                 ),
+                (
+                    "nameless", "host: good.test, ca_file: ca.pem", "handshake: hostname mismatch"
+                ),
                 ("good", "host: good.test", "handshake: unable to get local issuer certificate"),
                 ("good", "host: good.test, ca_file: other-ca.pem", "certificate"),
             ] {

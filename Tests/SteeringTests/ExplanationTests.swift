@@ -68,6 +68,18 @@ struct ExplanationTests {
                 "chosen   capetown (all pools and the fallback are down; it answers all the same)"))
     }
 
+    @Test("where no rule matched and the fallback is down, other pools are not said to be")
+    func fallbackDown() throws {
+        let rules = "services: { s: { rules: [{ match: { countries: BR }, pools: saopaulo }],"
+        let text = worldPools + rules + " fallback: capetown } }"
+        let state = state(try steering(text, places: worldPlaces), down: ["capetown"])
+        let explanation = state.explain(
+            service: 0, client: Client(address("192.0.2.1")), random: 9)
+        #expect(
+            explanation.text.contains(
+                "capetown (no rule matched and the fallback is down; it answers all the same)"))
+    }
+
     @Test("a drawn origin is named, and a folded client's IPv4 address")
     func drawnOrigin() throws {
         let explanation = try explain(Client(address("::ffff:203.0.113.1")))

@@ -9,6 +9,40 @@ import Testing
 
 @Suite("rules")
 struct RuleTests {
+    @Test("rules that ask for more than a Country database knows are warned of")
+    func countryDatabase() throws {
+        let text =
+            worldPools + """
+                services:
+                  web:
+                    rules:
+                      - match: { countries: US, subdivisions: US-CA }
+                        pools: [virginia]
+                      - match: { countries: US }
+                        pools: [virginia]
+                      - policy: proximity
+                        pools: [frankfurt, virginia, tokyo, saopaulo, sydney, capetown]
+                """
+        let configuration = try #require(parse(text).configuration)
+        for (kind, expected) in [
+            (LocationDatabase.Kind.city, []),
+            (
+                .country,
+                [
+                    "a.yaml:20:9: warning: this rule matches subdivisions, and a Country database"
+                        + " knows none; use a City database (scripts/fetch-geo gets one)",
+                    "a.yaml:24:9: warning: policy \"proximity\" needs the clients' coordinates, and"
+                        + " a Country database has none: they get the pools in file order; use a"
+                        + " City database (scripts/fetch-geo gets one)",
+                ]
+            ),
+        ] as [(LocationDatabase.Kind, [String])] {
+            var diagnostics = Diagnostics()
+            configuration.warnOfMissingPlaces(in: kind, &diagnostics)
+            #expect(diagnostics.sorted.map(\.description) == expected)
+        }
+    }
+
     @Test(
         "the first that matches decides",
         arguments: [
@@ -281,14 +315,11 @@ struct HealthTests {
         #expect(try left.answers("s", "10.0.0.1") == ["192.0.2.1"])
     }
 
-    @Test("a service says which families it answers")
+    @Test("a service of one family has no addresses of the other")
     func families() throws {
-        let both = try steering(pool)
-        #expect(both.families(ofService: 0) == (true, true))
         let one = try steering(
             "pools: { a: { origins: { o: { addresses: \"2001:db8::1\" } } } }\n"
                 + "services: { s: { rules: [{ pools: a }] } }")
-        #expect(one.families(ofService: 0) == (false, true))
         #expect(one.service(named: "t") == nil)
         #expect(try state(one).decide("s", "10.0.0.1").ipv4.isEmpty)
     }

@@ -262,7 +262,7 @@ struct MasterFileFaultTests {
             let isMade = unsafe mkdir(folder + "/example.org.zone", 0o700) == 0
             #expect(isMade)
             for (name, message) in [
-                ("missing.zone", "cannot read it: No such file or directory"),
+                ("missing.zone", "cannot read it: no such file or directory"),
                 ("example.org.zone", "cannot read it: it is not a regular file"),
                 ("x.txt", "the name of a zone file is the zone's name and \".zone\""),
                 (".zone", "the name of a zone file is the zone's name and \".zone\""),

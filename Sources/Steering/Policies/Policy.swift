@@ -24,7 +24,7 @@ public struct Policy: Sendable, Hashable, CustomStringConvertible {
     /// The keys that an entry of the rule's `pools:` may have beside `pool`.
     let entryKeys: [String]
     /// Whether `order` looks at the client's coordinates.
-    public let dependsOnPlace: Bool
+    let dependsOnPlace: Bool
     let pick: Pick
     /// Returns the candidates' positions, best first; every candidate exactly once.
     let order: @Sendable (_ candidates: [Candidate], _ client: SurfacePoint?) -> [Int]

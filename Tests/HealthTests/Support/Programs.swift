@@ -97,20 +97,24 @@ final class Certificates: Sendable {
     let directory: TemporaryDirectory
 
     /// Makes `ca.pem`, `other-ca.pem`, and the leaves `good`, `expired` and `self-signed`, all for
-    /// good.test and 127.0.0.1, each as NAME.pem with its key in NAME.key.
+    /// good.test and 127.0.0.1, each as NAME.pem with its key in NAME.key; `nameless` has good.test
+    /// as its common name alone.
     init() throws {
         directory = try TemporaryDirectory()
         try directory.write("subjectAltName=DNS:good.test,IP:127.0.0.1\n", to: "names")
         for authority in ["ca", "other-ca"] { try selfSign(authority, subject: "/CN=Test CA") }
         try selfSign(
             "self-signed", subject: "/CN=good.test", ["-addext", "subjectAltName=DNS:good.test"])
-        for (leaf, days) in [("good", "2"), ("expired", "-1")] {
+        try directory.write("basicConstraints=CA:FALSE\n", to: "no-names")
+        for (leaf, days, names) in [
+            ("good", "2", "names"), ("expired", "-1", "names"), ("nameless", "2", "no-names"),
+        ] {
             try openssl(
                 ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
                     + ["-keyout", "\(leaf).key", "-out", "\(leaf).csr", "-subj", "/CN=good.test"])
             try openssl(
                 ["x509", "-req", "-in", "\(leaf).csr", "-CA", "ca.pem", "-CAkey", "ca.key"]
-                    + ["-days", days, "-extfile", "names", "-out", "\(leaf).pem"])
+                    + ["-days", days, "-extfile", names, "-out", "\(leaf).pem"])
         }
     }
 

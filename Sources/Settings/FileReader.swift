@@ -53,8 +53,9 @@ public func readFile(path: String, limit: Int) throws(FileError) -> [UInt8] {
     return octets
 }
 
-/// The system's words for an error number.
+/// The system's words for an error number, in lower case: `no such file or directory`.
 private func systemMessage(_ number: Int32) -> String {
     // Safe: strerror returns a terminated string, copied before any other call.
-    unsafe String(cString: strerror(number))
+    let words = unsafe String(cString: strerror(number))
+    return words.prefix(1).lowercased() + words.dropFirst()
 }
