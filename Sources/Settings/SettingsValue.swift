@@ -170,6 +170,14 @@ public struct SettingsMapping: Sendable {
         return value
     }
 
+    /// Reports keys without a value, for mappings where nothing would quietly mean something else.
+    public func refuseEmpty(_ diagnostics: inout Diagnostics) {
+        for value in entries.values where value.isNull {
+            diagnostics.error(
+                at: value.position, "\(value.path): has no value; give it one, or remove the key")
+        }
+    }
+
     /// The value of a key that has to be there; reports its absence.
     public func required(_ key: String, _ diagnostics: inout Diagnostics) -> SettingsValue? {
         if let value = self[key] { return value }

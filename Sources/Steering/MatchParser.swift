@@ -10,6 +10,7 @@ extension PoolFileParser {
         let errorsBefore = diagnostics.errorCount
         let fields = ["networks", "continents", "countries", "subdivisions"]
         guard let settings = value.mapping(fields, &diagnostics) else { return nil }
+        settings.refuseEmpty(&diagnostics)
         let match = Match(
             networks: settings["networks"].map { parseSet($0, parseNetwork, &diagnostics) },
             continents: settings["continents"].map { parseSet($0, parseContinent, &diagnostics) },

@@ -65,6 +65,7 @@ extension PoolFileParser {
     ) -> Rule? {
         guard let settings = value.mapping(["match", "policy", "pools"], &diagnostics)
         else { return nil }
+        settings.refuseEmpty(&diagnostics)
         let match = settings["match"].map { parseMatch($0, &diagnostics) }
         let policy = settings["policy"].map { parsePolicy($0, &diagnostics) } ?? Policy.standard
         guard let list = settings.required("pools", &diagnostics) else { return nil }

@@ -401,6 +401,14 @@ let serviceFaults: [FaultyFile] = [
         "a.yaml:8:55: error: services.web.rules[0].match.subdivisions: no subdivision of US, so US"
             + " in \"countries\" never matches; to match all of it, give it a rule of its own"),
     FaultyFile(
+        rules: "- { match: , pools: main }",
+        "a.yaml:8:18: error: services.web.rules[0].match: has no value; give it one, or remove the"
+            + " key"),
+    FaultyFile(
+        rules: "- { match: { continents: EU, countries: }, pools: main }",
+        "a.yaml:8:47: error: services.web.rules[0].match.countries: has no value; give it one, or"
+            + " remove the key"),
+    FaultyFile(
         rules: "- { match: { countries: DE }, pools: main }",
         "a.yaml:5:3: error: the service \"web\" has no answer for clients that no rule matches; add"
             + " \"fallback: POOL\", or a last rule without \"match\"", fallback: false),
