@@ -22,14 +22,9 @@ public final class Content: Sendable {
     public init?(
         zones: ZoneSet, steering: Steering, identity: String, diagnostics: inout Diagnostics
     ) {
-        let names = steering.configuration.services.map(\.name)
-        var services: [Int] = []
-        for reference in zones.steerReferences {
-            if let index = steering.service(named: reference.service) { services.append(index) }
-            for use in reference.uses {
-                Self.check(reference.service, at: use.position, among: names, &diagnostics)
-            }
-        }
+        Self.checkReferences(
+            of: zones, to: steering.configuration.services.map(\.name), &diagnostics)
+        let services = zones.steerReferences.compactMap { steering.service(named: $0.service) }
         let used = Set(zones.steerReferences.map(\.service))
         for service in steering.configuration.services where !used.contains(service.name) {
             diagnostics.warning(
@@ -44,18 +39,30 @@ public final class Content: Sendable {
         self.services = services
     }
 
-    /// Reports a STEER record whose service is not among those that the pool files state.
-    public static func check(
-        _ service: String, at position: SourcePosition, among names: [String],
-        _ diagnostics: inout Diagnostics
+    /// Reports every STEER record whose service is not among those that the pool files state.
+    ///
+    /// Apart from `init`, so that it can be said also where other faults keep it from being called.
+    public static func checkReferences(
+        of zones: ZoneSet, to names: [String], _ diagnostics: inout Diagnostics
     ) {
-        guard !names.contains(service) else { return }
-        let hint =
-            closestMatch(to: service, among: names).map { "; did you mean \"\($0)\"?" }
-            ?? (names.isEmpty
-                ? "; no pool file defines a service"
-                : "; defined are \(names.joined(separator: ", "))")
-        diagnostics.error(at: position, "the service \"\(service)\" is not defined\(hint)")
+        let known = Set(names)
+        for reference in zones.steerReferences where !known.contains(reference.service) {
+            let hint = hint(for: reference.service, among: names)
+            for use in reference.uses {
+                diagnostics.error(
+                    at: use.position, "the service \"\(reference.service)\" is not defined; \(hint)"
+                )
+            }
+        }
+    }
+
+    private static func hint(for service: String, among names: [String]) -> String {
+        if let match = closestMatch(to: service, among: names) {
+            return "did you mean \"\(match)\"?"
+        }
+        if names.isEmpty { return "no pool file defines a service" }
+        let shown = names.prefix(10).joined(separator: ", ")
+        return "defined are \(shown)" + (names.count > 10 ? ", …" : "")
     }
 
     /// The service of a STEER reference, by the index that a lookup returns.

@@ -68,7 +68,8 @@ struct Loader: Sendable {
             if let zones, poolFiles.isComplete,
                 let services = SteeringConfiguration.statedServices(poolFiles.files)
             {
-                checkReferences(of: zones, to: services, &diagnostics)
+                // Linking is out of the question, but its errors show in the same run.
+                Content.checkReferences(of: zones, to: services, &diagnostics)
             }
             return nil
         }
@@ -140,19 +141,6 @@ struct Loader: Sendable {
             readText(name, &diagnostics).map { PoolFile(name: name, text: $0) }
         }
         return (files, files.count == names.count)
-    }
-
-    /// Finds STEER records without a service where linking is out of the question, so that these
-    /// errors show in the same run as the others.
-    private func checkReferences(
-        of zones: ZoneSet, to services: [String], _ diagnostics: inout Diagnostics
-    ) {
-        for reference in zones.steerReferences {
-            for use in reference.uses {
-                Content.check(
-                    reference.service, at: use.position, among: services, &diagnostics)
-            }
-        }
     }
 
     /// Opens the database that is meant and reads the overrides beside it.
