@@ -52,6 +52,9 @@ private enum Limit {
     static let depth = 40
     /// Values after aliases are expanded: some hundred thousand origins fit.
     static let values = 1_000_000
+    /// What a file may have of `*name`. Yams hashes keys with their aliases expanded, in which a few
+    /// dozen can double each other past any machine; 32 make at most some hundred thousand values.
+    static let aliases = 32
 }
 
 /// Returns the root of a YAML file's only document, or nil after reporting why there is none.
@@ -60,6 +63,12 @@ private enum Limit {
 public func parseSettings(
     _ text: String, file: String, diagnostics: inout Diagnostics
 ) -> SettingsValue? {
+    guard aliasCount(text) <= Limit.aliases else {
+        diagnostics.error(
+            at: SourcePosition(file: file),
+            "more than \(Limit.aliases) aliases (*name); write the values out")
+        return nil
+    }
     do {
         guard let root = try Yams.compose(yaml: text) else {
             return SettingsValue(
@@ -74,6 +83,24 @@ public func parseSettings(
         diagnostics.error(at: SourcePosition(file: file), "not readable as YAML: \(error)")
     }
     return nil
+}
+
+/// The aliases of a text, at the most: asterisks before a word that a value or key can begin at.
+///
+/// Counted in comments and quoted texts as well, for telling these apart takes the parser itself.
+private func aliasCount(_ text: String) -> Int {
+    var count = 0
+    var before: UInt8 = 10
+    var isAsterisk = false
+    for octet in text.utf8 {
+        // An alias's name may begin with nearly anything; "*." and "* " are other things.
+        if isAsterisk, octet > 0x20, octet != UInt8(ascii: "."), octet != UInt8(ascii: "*") {
+            count += 1
+        }
+        isAsterisk = octet == UInt8(ascii: "*") && " \t\r\n[{,?:-".utf8.contains(before)
+        before = octet
+    }
+    return count
 }
 
 private func report(_ error: YamlError, file: String, _ diagnostics: inout Diagnostics) {

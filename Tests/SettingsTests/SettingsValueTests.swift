@@ -58,7 +58,19 @@ struct SettingsValueTests {
         let doubling = (1...60).map { "a\($0): &a\($0) [*a\($0 - 1), *a\($0 - 1)]\n" }.joined()
         let (root, findings) = parse("a0: &a0 x\n" + doubling)
         #expect(root == nil)
-        #expect(findings.count == 1 && findings[0].contains("nested or repeated too much"))
+        #expect(findings == ["f: error: more than 32 aliases (*name); write the values out"])
+        let wide = Array(repeating: "*a", count: 31).joined(separator: ", ")
+        let few = parse("a: &a [x, x]\nb: [\(wide)]\nc: \"*.apps\" # *\n")
+        #expect(few.root != nil && few.findings == [])
+    }
+
+    @Test("keys made of aliases cost no more than a finding")
+    func keyBombs() {
+        let doubling = (1...15).map { "a\($0): &a\($0) [*a\($0 - 1), *a\($0 - 1)]\n" }.joined()
+        var (root, findings) = parse("a0: &a0 x\n" + doubling + "? *a15\n: 1\n")
+        #expect(root != nil && findings == [])
+        (root, findings) = parse("a0: &a0 x\n" + doubling + "? *a15\n: 1\nb: [*a1, *a2]\n")
+        #expect(root == nil && findings.count == 1)
     }
 
     @Test("an unknown key is an error with what was probably meant, null is absent")
