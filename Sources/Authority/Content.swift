@@ -60,7 +60,7 @@ public final class Content: Sendable {
         if let match = closestMatch(to: service, among: names) {
             return "did you mean \"\(match)\"?"
         }
-        if names.isEmpty { return "no pool file defines a service" }
+        if names.isEmpty { return "no pool file (*.yaml beside the zone files) defines a service" }
         let shown = names.prefix(10).joined(separator: ", ")
         return "defined are \(shown)" + (names.count > 10 ? ", …" : "")
     }

@@ -69,6 +69,9 @@ public func parseSettings(
             "more than \(Limit.aliases) aliases (*name); write the values out")
         return nil
     }
+    // Some editors start a file with a byte order mark, which libyaml takes for content.
+    let text =
+        text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
     do {
         guard let root = try Yams.compose(yaml: text) else {
             return SettingsValue(
@@ -105,11 +108,11 @@ private func aliasCount(_ text: String) -> Int {
 
 private func report(_ error: YamlError, file: String, _ diagnostics: inout Diagnostics) {
     switch error {
-    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-        .composer(_, let problem, let mark, _):
+    case .scanner(_, let problem, let mark, let text), .parser(_, let problem, let mark, let text),
+        .composer(_, let problem, let mark, let text):
         diagnostics.error(
             at: SourcePosition(file: file, line: mark.line, column: mark.column),
-            "not YAML: \(problem)")
+            "not YAML: \(problem)\(cure(problem, line: mark.line, column: mark.column, of: text))")
     case .reader(let problem, let offset, _, let text):
         let before = text.prefix(offset ?? 0)
         let lineStart = before.lastIndex(where: \.isNewline).map(before.index(after:))
@@ -121,10 +124,32 @@ private func report(_ error: YamlError, file: String, _ diagnostics: inout Diagn
     case .duplicatedKeysInMapping(let duplicates, let context):
         diagnostics.error(
             at: SourcePosition(file: file, line: context.mark.line, column: context.mark.column),
-            "the key \(duplicates.joined(separator: ", ")) occurs twice in one mapping")
+            "the key \(duplicates.joined(separator: ", ")) occurs twice in one mapping; "
+                + "rename or remove one")
     default:
         diagnostics.error(at: SourcePosition(file: file), "not YAML: \(error)")
     }
+}
+
+/// What mostly helps against a problem that libyaml has with a place, or nothing.
+private func cure(_ problem: String, line: Int, column: Int, of text: String) -> String {
+    if problem.hasPrefix("found character that cannot start any token") {
+        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        guard lines.indices.contains(line - 1) else { return "" }
+        let isTab = lines[line - 1].dropFirst(column - 1).first == "\t"
+        return isTab ? " (a tab); indent with spaces" : "; quote the value"
+    }
+    let cures = [
+        ("did not find expected node content", "; quote a value that starts so, as \"::1\""),
+        (
+            "did not find expected",
+            "; check the indentation and brackets here and in the lines before"
+        ),
+        ("mapping values are not allowed", "; check the indentation, or quote the value"),
+        ("could not find expected ':'", "; the line before lacks one, or is indented wrongly"),
+        ("but found another document", "; a file holds one: remove the line ---"),
+    ]
+    return cures.first { problem.hasPrefix($0.0) }?.1 ?? ""
 }
 
 private struct Converter {

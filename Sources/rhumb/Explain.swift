@@ -73,7 +73,7 @@ struct Explain: AsyncParsableCommand {
         case .nxdomain: "\(name): does not exist; the answer is NXDOMAIN, the same for everyone"
         case .referral: "\(name): delegated; the answer is a referral, the same for everyone"
         case .cname, .dname:
-            "\(name): an alias, the same for everyone; ask for the name that it points to"
+            "\(name): an alias, the same for everyone; explain the name that it points to"
         case .answer, .nodata, .steered:
             "\(name): plain DNS data, no STEER record; the answer is the same for everyone"
         }

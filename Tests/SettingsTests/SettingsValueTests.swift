@@ -26,7 +26,9 @@ struct SettingsValueTests {
         #expect(entries[1].value.position == SourcePosition(file: "f", line: 2, column: 4))
     }
 
-    @Test("an empty file has a null root", arguments: ["", "\n", "# nothing\n", "---\n"])
+    @Test(
+        "an empty file has a null root",
+        arguments: ["", "\n", "# nothing\n", "---\n", "\u{FEFF}\n"])
     func empty(text: String) {
         let (root, findings) = parse(text)
         #expect(findings == [] && root?.isNull == true)
@@ -38,6 +40,25 @@ struct SettingsValueTests {
             ("a: [1\n", "f:2:1: error: not YAML: "),
             ("a: 1\na: 2\n", "f:1:1: error: the key a occurs twice in one mapping"),
             ("a: 1\n---\nb: 1\n", "f:2:1: error: not YAML: "),
+            (
+                "a:\n\tb: 1\n",
+                "f:2:1: error: not YAML: found character that cannot start any token (a tab); "
+                    + "indent with spaces"
+            ),
+            (
+                "a: `b`\n",
+                "f:1:4: error: not YAML: found character that cannot start any token; "
+                    + "quote the value"
+            ),
+            (
+                "a: [1, ::1]\n",
+                "f:1:8: error: not YAML: did not find expected node content; "
+                    + "quote a value that starts so, as \"::1\""
+            ),
+            (
+                "a:\n   b: 1\n  c: 2\n",
+                "f:3:3: error: not YAML: did not find expected key; check the indentation"
+            ),
             ("a: *nobody\n", "f:1:4: error: not YAML: found undefined alias"),
             ("a: 1\nb\u{0}c: 2\n", "f:2:2: error: not YAML: control characters are not allowed"),
             ("\u{e9}b: \u{1}\n", "f:1:5: error: not YAML: control characters are not allowed"),

@@ -51,7 +51,10 @@ private func read<Result>(
                 "f:1:7: error: wait: expected a duration from 1s to 1m, found \"2m\""
             ),
             ("flag: perhaps", "f:1:7: error: flag: expected true or false, found \"perhaps\""),
-            ("count: 1\ncount: 2", "f:1:1: error: the key count occurs twice in one mapping"),
+            (
+                "count: 1\ncount: 2",
+                "f:1:1: error: the key count occurs twice in one mapping; rename or remove one"
+            ),
         ])
     func mistakes(_ text: String, _ message: String) {
         enum Color: String, CaseIterable { case red, green }
