@@ -31,8 +31,11 @@ public final class Content: Sendable {
                 at: service.position,
                 "the service \"\(service.name)\" is not used; no STEER record names it")
         }
-        steering.warnOfMissingPlaces(&diagnostics)
-        guard services.count == zones.steerReferences.count else { return nil }
+        let errorsBefore = diagnostics.errorCount
+        steering.checkPlaces(&diagnostics)
+        guard services.count == zones.steerReferences.count,
+            diagnostics.errorCount == errorsBefore
+        else { return nil }
         self.zones = zones
         self.steering = steering
         self.identity = Array(identity.utf8.prefix(Self.identityLimit))

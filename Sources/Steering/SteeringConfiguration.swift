@@ -16,10 +16,29 @@ public struct SteeringConfiguration: Sendable {
 }
 
 extension Steering {
-    /// Warns of rules that depend on what the database does not know.
-    public func warnOfMissingPlaces(_ diagnostics: inout Diagnostics) {
-        guard let database = geography.database else { return }
-        configuration.warnOfMissingPlaces(in: database.kind, &diagnostics)
+    /// Reports rules that depend on what the database does not know, or on a database where there is none.
+    public func checkPlaces(_ diagnostics: inout Diagnostics) {
+        if let database = geography.database {
+            configuration.warnOfMissingPlaces(in: database.kind, &diagnostics)
+            return
+        }
+        let rules = configuration.services.flatMap(\.rules)
+        guard let rule = rules.first(where: \.steersByPlace) else { return }
+        let fault = "this rule steers by place, but there is no geo database (*.mmdb)"
+        let cure = "; scripts/fetch-geo gets one, and geo/world.mmdb comes with Rhumb"
+        if geography.overrides.entries.isEmpty {
+            diagnostics.error(at: rule.position, fault + cure)
+        } else {
+            diagnostics.warning(at: rule.position, fault + ", only overrides" + cure)
+        }
+    }
+}
+
+extension Rule {
+    /// Whether it asks where a client is, apart from its network.
+    fileprivate var steersByPlace: Bool {
+        policy.dependsOnPlace || match?.continents != nil || match?.countries != nil
+            || match?.subdivisions != nil
     }
 }
 

@@ -24,7 +24,10 @@ struct Loaded: Sendable {
         let database =
             geography.database.map { "\($0.type) of \(dayText($0.buildDate))" }
             ?? "no geo database"
-        return "\(counted(zones.zones.count, "zone")) with \(counted(zones.nameCount, "name")), "
+        let apexes = zones.zones.prefix(3).map(\.apex.description).joined(separator: " ")
+        let more = zones.zones.count > 3 ? " …" : ""
+        return "\(counted(zones.zones.count, "zone")) (\(apexes)\(more)) with "
+            + "\(counted(zones.nameCount, "name")), "
             + "\(counted(configuration.services.count, "service")) over "
             + "\(counted(configuration.pools.count, "pool")), "
             + "\(counted(probes.probeCount, "probe target")); \(database)"
@@ -61,8 +64,7 @@ struct Loader: Sendable {
         var monitorEntries: [MonitorEntry] = []
         let configuration = SteeringConfiguration.parse(
             poolFiles.files, monitors: &monitorEntries, diagnostics: &diagnostics)
-        let geography = loadGeography(
-            settings, steers: configuration.map { !$0.services.isEmpty } ?? true, &diagnostics)
+        let geography = loadGeography(settings, &diagnostics)
         let monitors = Monitor.read(monitorEntries, &diagnostics)
         guard let zones, let configuration, let geography, !diagnostics.hasErrors else {
             if let zones, poolFiles.isComplete,
@@ -137,6 +139,10 @@ struct Loader: Sendable {
         _ directory: String, _ diagnostics: inout Diagnostics
     ) -> (files: [PoolFile], isComplete: Bool) {
         let names = listDirectory(directory, suffix: ".yaml") ?? []
+        for name in listDirectory(directory, suffix: ".yml") ?? [] {
+            diagnostics.warning(
+                at: SourcePosition(file: name), "not read; pool files end in .yaml")
+        }
         let files = names.compactMap { name in
             readText(name, &diagnostics).map { PoolFile(name: name, text: $0) }
         }
@@ -144,10 +150,8 @@ struct Loader: Sendable {
     }
 
     /// Opens the database that is meant and reads the overrides beside it.
-    ///
-    /// - Parameter steers: whether anything is steered; plain DNS does without a database.
     private func loadGeography(
-        _ settings: ServerSettings, steers: Bool, _ diagnostics: inout Diagnostics
+        _ settings: ServerSettings, _ diagnostics: inout Diagnostics
     ) -> Geography? {
         let place = path(settings.geo)
         let isFile = place.hasSuffix(".mmdb")
@@ -163,12 +167,6 @@ struct Loader: Sendable {
         } catch {
             diagnostics.error(at: SourcePosition(file: error.path), error.message)
             return nil
-        }
-        if database == nil, steers {
-            diagnostics.warning(
-                at: SourcePosition(file: place),
-                "no geo database (*.mmdb); clients have no place but what overrides.yaml says. See scripts/fetch-geo"
-            )
         }
         var overrides = LocationOverrides()
         let file = directory + "/overrides.yaml"

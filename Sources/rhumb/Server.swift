@@ -11,6 +11,7 @@ import Steering
 import Synchronization
 import Transport
 import UnixSignals
+import Zones
 
 /// Serves one directory until it is told to stop.
 final class Server: Sendable {
@@ -126,9 +127,13 @@ final class Server: Sendable {
             logger.error("reload refused: \(errors); the files loaded before stay in force")
             return
         }
+        let before = Set(content.current.zones.zones.map(\.apex))
         await adopt(loaded)
         guard !Task.isCancelled else { return }
         logger.notice("reloaded \(loaded.summary)")
+        for apex in before.subtracting(loaded.content.zones.zones.map(\.apex)).sorted() {
+            logger.warning("the zone \(apex) is no longer served: it has no file any more")
+        }
         let keys = startSettings.keysNeedingRestart(for: loaded.settings)
             .filter { $0 != "listen" || listensAsSettingsSay }
         if !keys.isEmpty {
