@@ -169,8 +169,8 @@ public struct MessageWriter: ~Copyable, ~Escapable {
         return true
     }
 
-    /// Appends one record whose data is a domain name, compressed, with an owner by name: the CNAME that
-    /// a DNAME makes (RFC 6672, section 3.1). False, with nothing written, if it doesn't fit.
+    /// Appends the CNAME that a DNAME makes (RFC 6672, section 3.1), its target compressed; false, with
+    /// nothing written, if it doesn't fit.
     @_lifetime(self: copy self)
     public mutating func appendAlias(
         ttl: UInt32, target: borrowing NameBuffer, owner: UInt16, section: Section
@@ -204,13 +204,12 @@ public struct MessageWriter: ~Copyable, ~Escapable {
 
     // MARK: EDNS and the end
 
-    /// Appends the OPT record into the reserved space (RFC 6891, section 6.1.2).
+    /// Begins the OPT record in the reserved space (RFC 6891, section 6.1.2) and returns where its
+    /// options begin, for `finishOptions`.
     ///
     /// - Parameters:
     ///   - reserved: what `init` kept back, so that it can be used now.
     ///   - extendedCode: the response code's upper eight bits.
-    ///   - flags: DO or zero.
-    /// Options follow by `beginOption`, and `finishOptions` closes the record.
     @_lifetime(self: copy self)
     public mutating func beginOPT(
         reserved: Int, payloadSize: UInt16, extendedCode: UInt8, dnssecOK: Bool

@@ -1,8 +1,7 @@
 // Steering with the health of one moment laid on top: everything a decision reads, in flat arrays.
 //
-// Built on the control plane for each group of health flips; a few thousand addresses take well
-// under a millisecond, and no tree is touched. Every answer that can be given is a run of one of
-// the two address arrays, so that deciding copies nothing.
+// Built on the control plane for each group of health flips, and no tree is touched. Every answer
+// that can be given is a run of one of the two address arrays, so that deciding copies nothing.
 
 public import DNSWire
 
