@@ -50,7 +50,8 @@ let package = Package(
             ] + nio,
             swiftSettings: reviewed),
         .target(
-            name: "Authority", dependencies: ["DNSWire", "Zones", "Steering", "Settings"],
+            name: "Authority",
+            dependencies: ["DNSWire", "Zones", "Steering", "Settings", "Cryptography"],
             swiftSettings: reviewed),
         .target(
             name: "Transport", dependencies: ["DNSWire", "Authority", "CLinux"] + nio,
@@ -59,7 +60,7 @@ let package = Package(
             name: "rhumb",
             dependencies: [
                 "DNSWire", "Settings", "Zones", "Geo", "Steering", "Health", "Authority",
-                "Transport",
+                "Transport", "Cryptography",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -77,6 +78,8 @@ let package = Package(
         .testTarget(name: "DNSWireTests", dependencies: ["DNSWire"], swiftSettings: reviewed),
         .testTarget(
             name: "SettingsTests", dependencies: ["Settings"], swiftSettings: reviewed),
+        .testTarget(
+            name: "CryptographyTests", dependencies: ["Cryptography"], swiftSettings: reviewed),
         .testTarget(
             name: "ZonesTests", dependencies: ["DNSWire", "Settings", "Zones"],
             swiftSettings: reviewed),
@@ -97,7 +100,8 @@ let package = Package(
         .testTarget(
             name: "AuthorityTests",
             dependencies: [
-                "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "TestSupport",
+                "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "Cryptography",
+                "TestSupport",
             ],
             swiftSettings: reviewed),
         .testTarget(

@@ -4,23 +4,47 @@ public import Settings
 public import Steering
 public import Zones
 
+/// What answers say and obey apart from the zones' data.
+public struct AnswerSettings: Sendable {
+    /// The most octets of a text in answers: with it a NSID fits into every answer, the smallest
+    /// EDNS size included.
+    public static let textLimit = 64
+    /// What `datagramLength` may be: what every resolver takes without EDNS, and what the largest
+    /// slots hold; more would come in fragments on any path.
+    public static let datagramLengths = 512...4_096
+
+    /// What `id.server` and NSID say; empty says nothing. At most `textLimit` octets are used.
+    public var identity = ""
+    /// What `version.server` says; empty refuses to. At most `textLimit` octets are used.
+    public var version = ""
+    /// The largest answer over UDP in octets, and the size advertised. By default no answer comes in
+    /// fragments on any path (RFC 9715, section 3.2).
+    public var datagramLength = 1_232
+    /// Nil answers no cookies.
+    public var cookies: CookieSecrets?
+
+    public init(identity: String = "") { self.identity = identity }
+}
+
 /// The zones and the steering behind them; immutable, replaced whole.
 public final class Content: Sendable {
     public let zones: ZoneSet
     public let steering: Steering
-    /// What `id.server` and NSID say; empty says nothing. At most `identityLimit` octets.
-    public let identity: [UInt8]
+    /// What `id.server` and NSID say; empty says nothing. At most `AnswerSettings.textLimit` octets.
+    let identity: [UInt8]
+    /// What `version.server` says; empty says nothing.
+    let version: [UInt8]
+    let datagramLength: Int
+    let cookies: CookieSecrets?
     /// For each STEER reference of the zones, the index of its service.
     private let services: [Int]
-
-    /// Fits an NSID into every answer, the smallest EDNS size included.
-    public static let identityLimit = 64
 
     /// Links zones to services; nil after reporting every STEER record without a service.
     ///
     /// A service that no record names is a warning: it may be on its way in.
     public init?(
-        zones: ZoneSet, steering: Steering, identity: String, diagnostics: inout Diagnostics
+        zones: ZoneSet, steering: Steering, answers: AnswerSettings,
+        diagnostics: inout Diagnostics
     ) {
         Self.checkReferences(
             of: zones, to: steering.configuration.services.map(\.name), &diagnostics)
@@ -38,8 +62,22 @@ public final class Content: Sendable {
         else { return nil }
         self.zones = zones
         self.steering = steering
-        self.identity = Array(identity.utf8.prefix(Self.identityLimit))
+        let range = AnswerSettings.datagramLengths
+        precondition(range.contains(answers.datagramLength), "a size that slots and clients hold")
+        identity = Array(answers.identity.utf8.prefix(AnswerSettings.textLimit))
+        version = Array(answers.version.utf8.prefix(AnswerSettings.textLimit))
+        datagramLength = answers.datagramLength
+        cookies = answers.cookies
         self.services = services
+    }
+
+    /// The same with settings that say no more than who answers.
+    public convenience init?(
+        zones: ZoneSet, steering: Steering, identity: String, diagnostics: inout Diagnostics
+    ) {
+        self.init(
+            zones: zones, steering: steering, answers: AnswerSettings(identity: identity),
+            diagnostics: &diagnostics)
     }
 
     /// Reports every STEER record whose service is not among those that the pool files state.

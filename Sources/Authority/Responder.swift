@@ -5,23 +5,14 @@
 // Plain calls in fixed order on one thread: no lock, no allocation, no reference counting. What to
 // answer is decided by `ZoneSet.lookup` and `SteeringState.decide`; this file only writes it down.
 
-public import DNSWire
+internal import DNSWire
 internal import Steering
 internal import Zones
-
-/// How a query came; decides the size limit and which options make sense.
-public enum Carrier: UInt8, Sendable, BitwiseCopyable {
-    case udp
-    case tcp
-}
 
 /// One worker's way from a query to its answer, with the space it reuses for every query.
 public struct Responder: ~Copyable {
     /// The largest answer ever written, in octets: what TCP's length field can say.
     public static let maximumAnswerLength = 65_535
-    /// The largest answer over UDP, in octets, and the size advertised: no fragments on any path
-    /// (RFC 9715, section 3.2).
-    public static let maximumDatagramLength = 1_232
     /// The longest chain of CNAME and DNAME that is followed inside the zones served here. Resolvers
     /// give up at about as many; what is left of the chain they ask for themselves.
     static let aliasLimit = 12
@@ -41,17 +32,24 @@ public struct Responder: ~Copyable {
     ///
     /// - Parameters:
     ///   - packet: the message as received, without TCP's length.
-    ///   - source: who sent it.
-    ///   - answer: where the answer goes; 65,535 octets for TCP, at least 1,232 for UDP.
+    ///   - arrival: how and from whom it came.
+    ///   - answer: where the answer goes; 65,535 octets for TCP, for UDP as many as the snapshot's
+    ///     answers may have.
     public mutating func respond(
-        to packet: Span<UInt8>, from source: IPAddress, over carrier: Carrier,
-        with snapshot: Snapshot, into answer: inout MutableSpan<UInt8>
+        to packet: Span<UInt8>, _ arrival: Arrival, with snapshot: Snapshot,
+        into answer: inout MutableSpan<UInt8>
     ) -> Int {
-        let status = query.read(packet)
+        var status = query.read(packet)
         if status == .ignore { return 0 }
         var verdict = Verdict()
-        let reserved = optionsLength(snapshot)
-        let limit = min(answer.count, messageLimit(carrier))
+        if query.hasCookie, let secrets = snapshot.cookies {
+            verdict.cookie = secrets.judge(query.cookie, from: arrival.source, at: arrival.time)
+        }
+        if status == .query || status == .cookieOnly, isMisused(verdict.cookie, arrival) {
+            status = .malformed
+        }
+        let reserved = optionsLength(verdict, arrival, snapshot)
+        let limit = min(answer.count, messageLimit(arrival.carrier, snapshot))
         // Safe: octets are trivial, and the writer checks every range.
         var writer = MessageWriter(
             unsafe answer.mutableBytes, replyingTo: packet, questionEnd: query.questionEnd,
@@ -59,36 +57,61 @@ public struct Responder: ~Copyable {
         switch status {
         case .query:
             switch query.recordClass {
-            case 1: answerInternet(&writer, &verdict, source, snapshot, snapshot.zones)
+            case 1: answerInternet(&writer, &verdict, arrival.source, snapshot, snapshot.zones)
             case 3: answerChaos(&writer, &verdict, snapshot)
-            default: verdict.refuse(.notAuthoritative)
+            default: verdict.refuse(.notSupported)
             }
+        case .cookieOnly: answerCookie(&verdict)
         case .unknownOpcode: verdict.fail(ResponseCode.notImplemented, .notSupported)
+        case .unknownKey: verdict.fail(ResponseCode.notAuthoritative, .none)
         case .unknownVersion: verdict.fail(ResponseCode.badVersion, .none)
         case .malformed, .ignore: verdict.fail(ResponseCode.formatError, .none)
         }
-        if query.hasEDNS { writeOptions(&writer, verdict, reserved: reserved, snapshot) }
+        if query.hasEDNS { writeOptions(&writer, verdict, arrival, reserved: reserved, snapshot) }
+        if status == .unknownKey, let signature = query.signature {
+            writer.appendUnsignedError(Self.badKey, to: signature, of: packet)
+        }
         return writer.finish(
-            flags: flags(packet, verdict), questions: query.questionEnd > 12 ? 1 : 0)
+            flags: verdict.flags(packet), questions: query.questionEnd > 12 ? 1 : 0)
     }
 
     // MARK: - Limits
 
     /// How long the answer may be (RFC 6891, section 6.2.3; RFC 1035, section 4.2.1).
-    private func messageLimit(_ carrier: Carrier) -> Int {
+    private func messageLimit(_ carrier: Carrier, _ snapshot: Snapshot) -> Int {
         if carrier == .tcp { return Self.maximumAnswerLength }
         guard query.hasEDNS else { return 512 }
-        return min(max(512, Int(query.payloadSize)), Self.maximumDatagramLength)
+        return min(max(512, Int(query.payloadSize)), snapshot.datagramLength)
     }
 
     /// Octets that the OPT record may need, so that no answer pushes it out.
-    private func optionsLength(_ snapshot: Snapshot) -> Int {
+    private func optionsLength(
+        _ verdict: Verdict, _ arrival: Arrival, _ snapshot: Snapshot
+    ) -> Int {
         guard query.hasEDNS else { return 0 }
         // An extended error needs no room: it goes with answers that have no records.
         var length = 11
         if query.hasSubnet { length += 8 + query.subnet.addressOctets }
         if query.wantsNSID { length += 4 + snapshot.content.identity.count }
+        if verdict.cookie.serverHigh != 0 { length += 28 }
+        if query.hasKeepalive, arrival.carrier == .tcp { length += 6 }
         return length
+    }
+
+    /// Whether an option makes the query malformed by rules that depend on the settings or the carrier.
+    private func isMisused(_ cookie: CookieReply, _ arrival: Arrival) -> Bool {
+        cookie.verdict == .malformed
+            || query.hasKeepalive && query.hasKeepaliveTimeout && arrival.carrier == .tcp
+    }
+
+    /// Answers a query that asks for a server cookie alone (RFC 7873, section 5.4).
+    private func answerCookie(_ verdict: inout Verdict) {
+        switch verdict.cookie.verdict {
+        case .clientOnly, .valid: break
+        case .invalid: verdict.fail(ResponseCode.badCookie, .none)
+        // Cookies are off, so there was nothing in the query.
+        case .absent, .malformed: verdict.fail(ResponseCode.formatError, .none)
+        }
     }
 
     // MARK: - Class IN
@@ -99,10 +122,8 @@ public struct Responder: ~Copyable {
         _ snapshot: Snapshot, _ zones: ZoneSet
     ) {
         let type = query.type
-        guard !type.isUnanswerable else {
-            return verdict.fail(
-                type.isTransfer ? ResponseCode.refused : ResponseCode.notImplemented, .notSupported)
-        }
+        let kind = QuestionKind(type)
+        guard kind == .data else { return turnDown(kind, &verdict, zones) }
         var lookup = zones.lookup(query.name, type: type)
         var owner = MessageWriter.questionPointer
         verdict.isAuthoritative = true
@@ -135,6 +156,22 @@ public struct Responder: ~Copyable {
                 owner = next
                 lookup = zones.lookup(target, type: type)
             }
+        }
+    }
+
+    /// Says why a question about no data gets none.
+    private func turnDown(_ kind: QuestionKind, _ verdict: inout Verdict, _ zones: ZoneSet) {
+        switch kind {
+        // RFC 9824, section 3.5, for NXNAME, and for all types like it.
+        case .invalid: verdict.fail(ResponseCode.formatError, .invalidQueryType)
+        case .transfer:
+            let apex = zones.lookup(query.name, type: .soa)
+            guard apex.outcome == .answer, !apex.isSynthesised else {
+                // Not the name of a zone here (RFC 5936, section 2.2.1).
+                return verdict.fail(ResponseCode.notAuthoritative, .notAuthoritative)
+            }
+            verdict.refuse(.prohibited)
+        case .unsupported, .data: verdict.fail(ResponseCode.notImplemented, .notSupported)
         }
     }
 
@@ -310,119 +347,72 @@ public struct Responder: ~Copyable {
 
     // MARK: - Class CH
 
-    /// Answers `id.server` and `hostname.bind` (RFC 4892, section 3); other names are refused.
-    private mutating func answerChaos(
+    /// Answers who and what this server is (RFC 4892, section 3); other names are refused.
+    private func answerChaos(
         _ writer: inout MessageWriter, _ verdict: inout Verdict, _ snapshot: Snapshot
     ) {
-        let identity = snapshot.content.identity
-        let isKnown =
-            query.name.equals(ChaosName.idServer) || query.name.equals(ChaosName.hostnameBind)
-        guard isKnown, identity.count > 0, query.type == .txt || query.type == .any else {
-            return verdict.refuse(.notAuthoritative)
+        guard query.type == .txt || query.type == .any else {
+            return verdict.refuse(.notSupported)
         }
+        let content = snapshot.content
+        let asksIdentity =
+            query.name.equals(ChaosName.idServer) || query.name.equals(ChaosName.hostnameBind)
+        let asksVersion =
+            query.name.equals(ChaosName.versionServer) || query.name.equals(ChaosName.versionBind)
+        if asksIdentity, content.identity.count > 0 {
+            writeText(content.identity, &writer, &verdict)
+        } else if asksVersion, content.version.count > 0 {
+            writeText(content.version, &writer, &verdict)
+        } else {
+            verdict.refuse(.notSupported)
+        }
+    }
+
+    private func writeText(
+        _ text: [UInt8], _ writer: inout MessageWriter, _ verdict: inout Verdict
+    ) {
         verdict.isAuthoritative = true
-        verdict.isTruncated = !writer.appendText(identity.span, recordClass: 3, ttl: 0)
+        verdict.isTruncated = !writer.appendText(text.span, recordClass: 3, ttl: 0)
     }
 
     // MARK: - The end of the message
 
-    private mutating func writeOptions(
-        _ writer: inout MessageWriter, _ verdict: Verdict, reserved: Int, _ snapshot: Snapshot
+    /// TSIG error 17: a key that is not known (RFC 8945, section 3).
+    private static let badKey: UInt16 = 17
+
+    private func writeOptions(
+        _ writer: inout MessageWriter, _ verdict: Verdict, _ arrival: Arrival, reserved: Int,
+        _ snapshot: Snapshot
     ) {
         let start = writer.beginOPT(
-            reserved: reserved, payloadSize: UInt16(Self.maximumDatagramLength),
+            reserved: reserved, payloadSize: UInt16(snapshot.datagramLength),
             extendedCode: UInt8(truncatingIfNeeded: verdict.code >> 4), dnssecOK: query.dnssecOK)
         if query.hasSubnet {
             writer.appendSubnet(query.subnet, scope: verdict.answeredScope(query))
         }
+        if verdict.cookie.serverHigh != 0 {
+            writer.appendCookie(
+                client: query.cookie.client, serverHigh: verdict.cookie.serverHigh,
+                serverLow: verdict.cookie.serverLow)
+        }
         if query.wantsNSID, snapshot.content.identity.count > 0 {
             let identity = snapshot.content.identity
             writer.appendOption(EDNSOption.nsid, identity.span)
+        }
+        if query.hasKeepalive, arrival.carrier == .tcp {
+            writer.appendKeepalive(arrival.idleTimeout)
         }
         if verdict.extendedError != .none {
             writer.appendExtendedError(verdict.extendedError.rawValue)
         }
         writer.finishOptions(from: start)
     }
-
-    /// The header's second pair of octets: QR, the query's opcode, RD and CD, and what was decided.
-    ///
-    /// RA stays clear as nothing is resolved here; CD is copied (RFC 4035, section 3.1.6).
-    private func flags(_ packet: Span<UInt8>, _ verdict: Verdict) -> UInt16 {
-        let kept = packet.uint16(at: 2) & 0x7910
-        return 0x8000 | kept
-            | (verdict.isAuthoritative ? 0x0400 : 0)
-            | (verdict.isTruncated ? 0x0200 : 0)
-            | (verdict.code & 0x000F)
-    }
-}
-
-/// The way that a chain of aliases took, so that it does not run in circles or repeat a record.
-private struct AliasChain {
-    /// Pointers to the owners' names in the message.
-    private var owners = InlineArray<12, UInt16>(repeating: 0)
-    private var rrsets = InlineArray<12, Int32>(repeating: -1)
-    private var count = 0
-
-    mutating func removeAll() { count = 0 }
-
-    /// Adds an alias; whether its RRset was there before, as a wildcard's or a DNAME's may be.
-    mutating func add(owner: UInt16, rrset: Int32) -> Bool {
-        var isKnown = false
-        for index in 0..<count where rrsets[index] == rrset { isKnown = true }
-        // `aliasLimit` ends the chain before this is full.
-        guard count < owners.count else { return isKnown }
-        owners[count] = owner
-        rrsets[count] = rrset
-        count += 1
-        return isKnown
-    }
-
-    func isNew(owner: UInt16) -> Bool {
-        for index in 0..<count where owners[index] == owner { return false }
-        return true
-    }
-}
-
-/// What a response says apart from its records.
-private struct Verdict {
-    var code: UInt16 = ResponseCode.noError
-    var isAuthoritative = false
-    var isTruncated = false
-    /// How much of the client's prefix the answer depended on.
-    var scope: UInt8 = 0
-    var extendedError = ExtendedError.none
-
-    mutating func fail(_ code: UInt16, _ error: ExtendedError) {
-        self.code = code
-        isAuthoritative = false
-        extendedError = error
-    }
-
-    mutating func refuse(_ error: ExtendedError) { fail(ResponseCode.refused, error) }
-
-    /// The scope for the ECS option; zero where the prefix was not used (RFC 7871, section 7.2.1).
-    func answeredScope(_ query: borrowing Query) -> UInt8 {
-        query.subnet.sourceLength > 0 ? scope : 0
-    }
-}
-
-extension RecordType {
-    /// Types that no zone holds and that nothing here answers: transfers, OPT, TSIG and their like.
-    fileprivate var isUnanswerable: Bool { isMeta && self != .any }
-    /// AXFR and IXFR.
-    fileprivate var isTransfer: Bool { code == 251 || code == 252 }
 }
 
 /// Names of class CH that are answered.
 private enum ChaosName {
     static let idServer = Name(uncheckedWire: Array("\u{2}id\u{6}server\0".utf8))
     static let hostnameBind = Name(uncheckedWire: Array("\u{8}hostname\u{4}bind\0".utf8))
-}
-
-/// Info codes (RFC 8914, section 4).
-private enum ExtendedError: UInt16 {
-    case none = 0xFFFF
-    case notAuthoritative = 20
-    case notSupported = 21
+    static let versionServer = Name(uncheckedWire: Array("\u{7}version\u{6}server\0".utf8))
+    static let versionBind = Name(uncheckedWire: Array("\u{7}version\u{4}bind\0".utf8))
 }

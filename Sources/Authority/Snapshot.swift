@@ -11,10 +11,15 @@ public final class Snapshot: Sendable {
     let zones: ZoneSet
     /// The content's steering with the health table that is in force.
     public let steering: SteeringState
+    /// The content's, for the same reason.
+    let cookies: CookieSecrets?
+    let datagramLength: Int
 
     public init(content: Content, health: HealthTable) {
         self.content = content
         zones = content.zones
+        cookies = content.cookies
+        datagramLength = content.datagramLength
         steering = SteeringState(content.steering, health: health)
     }
 

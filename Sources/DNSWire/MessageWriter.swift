@@ -249,6 +249,26 @@ public struct MessageWriter: ~Copyable, ~Escapable {
         }
     }
 
+    /// Appends the COOKIE option of a response: the client's cookie and this server's two halves
+    /// (RFC 7873, section 4).
+    @_lifetime(self: copy self)
+    public mutating func appendCookie(client: UInt64, serverHigh: UInt64, serverLow: UInt64) {
+        putUInt16(EDNSOption.cookie)
+        putUInt16(24)
+        putUInt64(client)
+        putUInt64(serverHigh)
+        putUInt64(serverLow)
+    }
+
+    /// Appends the idle timeout of a TCP connection, in units of 100 milliseconds (RFC 7828, section
+    /// 3.1).
+    @_lifetime(self: copy self)
+    public mutating func appendKeepalive(_ timeout: UInt16) {
+        putUInt16(EDNSOption.keepalive)
+        putUInt16(2)
+        putUInt16(timeout)
+    }
+
     /// Appends an extended DNS error without text (RFC 8914).
     @_lifetime(self: copy self)
     public mutating func appendExtendedError(_ code: UInt16) {
@@ -261,6 +281,33 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     @_lifetime(self: copy self)
     public mutating func finishOptions(from start: Int) {
         patchUInt16(UInt16(truncatingIfNeeded: length - start), at: start - 2)
+    }
+
+    /// Appends the TSIG record of an unsigned error: the query's, with an empty MAC (RFC 8945, section
+    /// 5.3.2). Comes last, after OPT; nothing is written where it doesn't fit.
+    ///
+    /// - Parameters:
+    ///   - signature: where the query's record lies in `packet`.
+    ///   - error: what is wrong with it.
+    @_lifetime(self: copy self)
+    public mutating func appendUnsignedError(
+        _ error: UInt16, to signature: SignatureRecord, of packet: Span<UInt8>
+    ) {
+        let nameLength = signature.nameEnd - signature.start
+        let dataStart = signature.nameEnd + 10
+        // Algorithm, time and fudge as they came; then four numbers.
+        let kept = signature.algorithmEnd + 8 - dataStart
+        guard length + nameLength + 10 + kept + 8 <= limit else { return }
+        put(packet, from: signature.start, count: nameLength)
+        // Type, class and TTL.
+        put(packet, from: signature.nameEnd, count: 8)
+        putUInt16(UInt16(truncatingIfNeeded: kept + 8))
+        put(packet, from: dataStart, count: kept)
+        putUInt16(0)
+        putUInt16(signature.originalID)
+        putUInt16(error)
+        putUInt16(0)
+        additionalCount += 1
     }
 
     /// Writes flags and counts over the header and returns the message's length.

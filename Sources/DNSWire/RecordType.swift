@@ -16,6 +16,7 @@ public struct RecordType: Hashable, Sendable, BitwiseCopyable {
     @inlinable public static var mx: RecordType { RecordType(15) }
     @inlinable public static var txt: RecordType { RecordType(16) }
     @inlinable public static var aaaa: RecordType { RecordType(28) }
+    @inlinable public static var srv: RecordType { RecordType(33) }
     @inlinable public static var dname: RecordType { RecordType(39) }
     @inlinable public static var opt: RecordType { RecordType(41) }
     @inlinable public static var ds: RecordType { RecordType(43) }
@@ -23,6 +24,9 @@ public struct RecordType: Hashable, Sendable, BitwiseCopyable {
     @inlinable public static var nsec: RecordType { RecordType(47) }
     @inlinable public static var svcb: RecordType { RecordType(64) }
     @inlinable public static var https: RecordType { RecordType(65) }
+    /// What a signed denial says of a name that does not exist; never asked for (RFC 9824).
+    @inlinable public static var nxname: RecordType { RecordType(128) }
+    @inlinable public static var tsig: RecordType { RecordType(250) }
     @inlinable public static var any: RecordType { RecordType(255) }
 
     /// Whether the type exists in messages only, never as data in a zone.

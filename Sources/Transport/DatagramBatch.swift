@@ -16,8 +16,8 @@ struct DatagramBatch: ~Copyable {
     /// Longer queries are dropped. No EDNS option list in use comes near it, and it is what
     /// resolvers allow for answers (RFC 6891, section 6.2.5).
     static let queryRoom = 4_096
-    /// The longest answer over UDP, above any EDNS size worth granting.
-    static let answerRoom = 4_096
+    /// The longest answer over UDP.
+    static let answerRoom = AnswerSettings.datagramLengths.upperBound
     /// Slots lie a cache line off the power of two, else their first lines would share one set of
     /// the cache.
     private static let stride = 4_096 + 64
@@ -113,8 +113,10 @@ extension DatagramBatch {
     }
 
     /// Answers the datagram in `slot` into the next answer slot.
+    ///
+    /// - Parameter time: seconds since 1970, read once for the batch.
     mutating func answer(
-        _ slot: Int, by responder: inout Responder, with snapshot: Snapshot
+        _ slot: Int, by responder: inout Responder, with snapshot: Snapshot, at time: UInt32
     ) -> DatagramOutcome {
         precondition(slot < used && answerCount < Self.capacity, "slot not received")
         // Safe: the slot is one that the kernel filled, checked above.
@@ -131,7 +133,8 @@ extension DatagramBatch {
             start: answers + answerCount * Self.stride, count: Self.answerRoom)
         var answer = unsafe room.mutableSpan
         let answerLength = unsafe responder.respond(
-            to: query.span, from: peer.address, over: .udp, with: snapshot, into: &answer)
+            to: query.span, Arrival(from: peer.address, over: .udp, at: time), with: snapshot,
+            into: &answer)
         guard answerLength > 0 else { return .silent }
         precondition(answerLength <= Self.answerRoom, "an answer longer than its room")
         // Safe: indices under `capacity`, checked above; the peer's memory is this batch's too.

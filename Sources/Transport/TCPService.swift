@@ -16,6 +16,8 @@ final class TCPService {
     let counters: TCPCounterCells
     private let loop: any EventLoop
     private let idleTimeout: TimeAmount
+    /// The same as clients are told it, in units of 100 milliseconds (RFC 7828, section 3.1).
+    private let announcedTimeout: UInt16
     private let publisher: SnapshotPublisher
     private var responder: Responder
     private var snapshot: Snapshot
@@ -33,6 +35,7 @@ final class TCPService {
         self.counters = counters
         self.publisher = publisher
         idleTimeout = limits.idleTime
+        announcedTimeout = UInt16(clamping: limits.idleTime.nanoseconds / 100_000_000)
         responder = Responder(seed: seed)
         (snapshot, generation) = publisher.current
         table = ConnectionTable(
@@ -99,6 +102,7 @@ final class TCPService {
         _ inbound: inout ByteBuffer, from connection: TCPConnection, into answers: inout ByteBuffer
     ) -> Rest {
         refreshSnapshot()
+        let time = currentTime()
         var hadMessage = false
         defer { if hadMessage { touch(connection) } }
         while answers.readableBytes < Self.gatherOctets {
@@ -116,7 +120,8 @@ final class TCPService {
             counters.received.add(1)
             let answerLength = respond(
                 to: inbound.readableBytesUInt8Span.extracting(first: Int(length)),
-                from: connection.peer)
+                Arrival(
+                    from: connection.peer, over: .tcp, at: time, idleTimeout: announcedTimeout))
             inbound.moveReaderIndex(forwardBy: Int(length))
             if answerLength == 0 {
                 counters.unanswered.add(1)
@@ -130,10 +135,9 @@ final class TCPService {
         return .more
     }
 
-    private func respond(to query: Span<UInt8>, from peer: IPAddress) -> Int {
+    private func respond(to query: Span<UInt8>, _ arrival: Arrival) -> Int {
         var room = scratch.mutableSpan
-        let length = responder.respond(
-            to: query, from: peer, over: .tcp, with: snapshot, into: &room)
+        let length = responder.respond(to: query, arrival, with: snapshot, into: &room)
         precondition(length <= Responder.maximumAnswerLength, "an answer longer than its room")
         return length
     }

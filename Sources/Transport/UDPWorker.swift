@@ -59,10 +59,11 @@ struct UDPWorker: ~Copyable {
             rest(after: -Int32(count))
             return 0
         }
+        let time = currentTime()
         var tally = UDPCounters()
         tally.received = UInt64(count)
         for slot in 0..<count {
-            switch batch.answer(slot, by: &responder, with: snapshot) {
+            switch batch.answer(slot, by: &responder, with: snapshot, at: time) {
             case .answered: break
             case .oversized: tally.oversized += 1
             case .silent: tally.unanswered += 1
@@ -91,4 +92,12 @@ final class StopFlag: Sendable {
     var isSet: Bool { flag.load(ordering: .relaxed) }
 
     func set() { flag.store(true, ordering: .relaxed) }
+}
+
+/// Seconds since 1970, of which DNS has 32 bits; read once a batch, by the clock that costs least.
+func currentTime() -> UInt32 {
+    var time = timespec()
+    // Safe: `time` outlives the call.
+    unsafe clock_gettime(CLOCK_REALTIME_COARSE, &time)
+    return UInt32(truncatingIfNeeded: time.tv_sec)
 }

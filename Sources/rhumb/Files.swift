@@ -21,6 +21,13 @@ func directoryExists(_ path: String) -> Bool {
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
+/// Whether a file's mode lets everyone read it.
+func isReadableByOthers(_ path: String) -> Bool {
+    var status = stat()
+    // Safe: `status` outlives the call.
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IROTH != 0
+}
+
 /// The files of a directory with that ending, sorted by name, as `directory/name`; nil if the directory
 /// can't be read. Hidden files, such as editors leave, are passed over.
 func listDirectory(_ path: String, suffix: String) -> [String]? {

@@ -2,6 +2,7 @@
 // becomes a `Loaded` or none does. `serve`, `check`, `explain` and a reload all come through here.
 
 import Authority
+import Cryptography
 import DNSWire
 import Geo
 import Health
@@ -39,6 +40,11 @@ struct Loader: Sendable {
     var directory: String
     /// The settings file; nil for `rhumb.yaml` in the directory, if it is there.
     var config: String?
+    /// Makes this process's cookies where no file has secrets: the same through all reloads.
+    private let processSecret: SipHashKey = {
+        var generator = SystemRandomNumberGenerator()
+        return .random(using: &generator)
+    }()
 
     init(_ options: FileOptions) {
         directory = options.directory
@@ -58,6 +64,7 @@ struct Loader: Sendable {
             return nil
         }
         let settings = loadSettings(&diagnostics)
+        let answers = answerSettings(settings, &diagnostics)
         let zoneDirectory = path(settings.zones)
         let zones = loadZones(zoneDirectory, &diagnostics)
         let poolFiles = readPoolFiles(zoneDirectory, &diagnostics)
@@ -84,8 +91,7 @@ struct Loader: Sendable {
         }
         guard
             let content = Content(
-                zones: zones, steering: steering, identity: settings.identity ?? hostName(),
-                diagnostics: &diagnostics)
+                zones: zones, steering: steering, answers: answers, diagnostics: &diagnostics)
         else { return nil }
         return Loaded(
             settings: settings, content: content, geography: geography,
@@ -113,6 +119,44 @@ struct Loader: Sendable {
         }
         return ServerSettings(
             parseSettings(text, file: file, diagnostics: &diagnostics), &diagnostics)
+    }
+
+    private func answerSettings(
+        _ settings: ServerSettings, _ diagnostics: inout Diagnostics
+    ) -> AnswerSettings {
+        var answers = AnswerSettings(identity: settings.identity ?? hostName())
+        answers.version = settings.version ?? ""
+        answers.datagramLength = settings.datagramLength
+        switch settings.cookies {
+        case .off: break
+        case .processSecret: answers.cookies = CookieSecrets(current: processSecret)
+        case .file(let name, let position):
+            answers.cookies = loadCookieSecrets(name, at: position, &diagnostics)
+        }
+        return answers
+    }
+
+    /// Reads the secrets that make cookies, and warns where others can read them.
+    private func loadCookieSecrets(
+        _ name: String, at position: SourcePosition, _ diagnostics: inout Diagnostics
+    ) -> CookieSecrets? {
+        let file = path(name)
+        let octets: [UInt8]
+        do {
+            octets = try readFile(path: file, limit: CookieSecrets.fileLimit)
+        } catch {
+            diagnostics.error(
+                at: position,
+                "cookies.secret_file: \(file) is not readable: \(error.explanation); make one with "
+                    + "\"(umask 077; openssl rand -hex 16 > \(file))\"")
+            return nil
+        }
+        if isReadableByOthers(file) {
+            diagnostics.warning(
+                at: SourcePosition(file: file),
+                "everyone on this machine can read these secrets; run \"chmod o= \(file)\"")
+        }
+        return CookieSecrets.parse(octets, file: file, diagnostics: &diagnostics)
     }
 
     private func loadZones(_ directory: String, _ diagnostics: inout Diagnostics) -> ZoneSet? {

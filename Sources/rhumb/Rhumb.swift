@@ -3,6 +3,9 @@
 
 import ArgumentParser
 
+/// What `--version` prints, and `version.server` where the settings want that.
+let programVersion = "0.1.0"
+
 @main
 struct Rhumb: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,7 +16,7 @@ struct Rhumb: AsyncParsableCommand {
             Rhumb reads rhumb.yaml (optional), zones/*.zone, zones/*.yaml and geo/*.mmdb from one \
             directory. Try "rhumb demo" first, then "rhumb check" and "rhumb serve" on your own files.
             """,
-        version: "0.1.0",
+        version: programVersion,
         subcommands: [Serve.self, Check.self, Explain.self, Demo.self])
 }
 

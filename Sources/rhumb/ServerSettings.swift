@@ -10,6 +10,10 @@ import Transport
 ///     listen: [0.0.0.0, "::"]      # ADDRESS or ADDRESS:PORT; default: all addresses, port 53
 ///     workers: 4                   # UDP threads; default: one for each core
 ///     identity: fra-dns-1          # answers id.server and NSID; default: the host name; "" for none
+///     version: false               # answers version.server: true or a text of your own
+///     cookies: true                # DNS cookies with a secret of this process alone; false: none
+///     # cookies: { secret_file: state/cookie-secrets }   # one or two lines of 32 hex digits
+///     udp: { answer_size: 1232 }   # the largest answer over UDP in octets, 512 to 4096
 ///     zones: zones                 # directory of *.zone and *.yaml
 ///     geo: geo                     # directory of *.mmdb, or one database file
 ///     tcp:
@@ -20,6 +24,10 @@ struct ServerSettings {
     var listen: [ListenAddress] = []
     var workers: Int?
     var identity: String?
+    /// Nil says none.
+    var version: String?
+    var cookies = Cookies.processSecret
+    var datagramLength = AnswerSettings().datagramLength
     /// Relative to the directory that the commands were given.
     var zones = "zones"
     var geo = "geo"
@@ -29,9 +37,20 @@ struct ServerSettings {
     var tcpConnections = 1_024
     var tcpConnectionsPerClient = 64
 
+    /// Where the secrets of DNS cookies come from.
+    enum Cookies {
+        case off
+        /// Made at the start, and kept as long as the process.
+        case processSecret
+        /// Read at the start and at every reload; relative to the directory.
+        case file(String, SourcePosition)
+    }
+
     /// Reads the settings of a parsed file; what is wrong is reported and keeps its default.
     init(_ root: SettingsValue?, _ diagnostics: inout Diagnostics) {
-        let known = ["listen", "workers", "identity", "zones", "geo", "tcp"]
+        let known = [
+            "listen", "workers", "identity", "version", "cookies", "zones", "geo", "udp", "tcp",
+        ]
         guard let root, let map = root.mapping(known, &diagnostics) else { return }
         for value in map["listen"]?.elements(&diagnostics) ?? [] {
             if let text = value.text, let address = ListenAddress(text) {
@@ -42,7 +61,15 @@ struct ServerSettings {
             }
         }
         workers = map["workers"].flatMap { $0.integer(in: 1...1_024, &diagnostics) }
-        identity = map["identity"].flatMap { Self.identity($0, &diagnostics) }
+        identity = map["identity"].flatMap { Self.answerText($0, &diagnostics) }
+        version = map["version"].flatMap { Self.version($0, &diagnostics) }
+        if let value = map["cookies"] { cookies = Self.cookies(value, &diagnostics) }
+        let udp = map["udp"]?.mapping(["answer_size"], &diagnostics)
+        if let value = udp?["answer_size"],
+            let size = value.integer(in: AnswerSettings.datagramLengths, &diagnostics)
+        {
+            datagramLength = size
+        }
         if let path = map["zones"].flatMap({ $0.string(&diagnostics) }) { zones = path }
         if let value = map["geo"], let path = value.string(&diagnostics) {
             geo = path
@@ -64,15 +91,41 @@ struct ServerSettings {
             tcpConnectionsPerClient = count
         }
     }
-    private static func identity(
+
+    /// `true` for the program's name and version, `false` for none, or a text in their place.
+    private static func version(
+        _ value: SettingsValue, _ diagnostics: inout Diagnostics
+    ) -> String? {
+        switch value.text {
+        case "true": "rhumb \(programVersion)"
+        case "false": nil
+        default: answerText(value, &diagnostics)
+        }
+    }
+
+    private static func cookies(
+        _ value: SettingsValue, _ diagnostics: inout Diagnostics
+    ) -> Cookies {
+        if value.text != nil {
+            return value.boolean(&diagnostics) == false ? .off : .processSecret
+        }
+        guard let map = value.mapping(["secret_file"], &diagnostics),
+            let file = map.required("secret_file", &diagnostics),
+            let path = file.string(&diagnostics)
+        else { return .processSecret }
+        return .file(path, file.position)
+    }
+
+    /// A text that goes into answers.
+    private static func answerText(
         _ value: SettingsValue, _ diagnostics: inout Diagnostics
     ) -> String? {
         guard let text = value.string(&diagnostics) else { return nil }
-        if text.utf8.count > Content.identityLimit {
+        if text.utf8.count > AnswerSettings.textLimit {
             diagnostics.error(
                 at: value.position,
                 "\(value.path): \(text.utf8.count) octets; it goes into answers, use at most "
-                    + "\(Content.identityLimit)")
+                    + "\(AnswerSettings.textLimit)")
         }
         return text
     }

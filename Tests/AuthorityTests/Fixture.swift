@@ -17,9 +17,10 @@ struct Fixture: ~Copyable {
     /// - Parameters:
     ///   - zones: master files by apex.
     ///   - pools: one pool file.
-    init(zones: [(apex: String, text: String)], pools: String = "", identity: String = "test")
-        throws
-    {
+    init(
+        zones: [(apex: String, text: String)], pools: String = "", identity: String = "test",
+        answers: AnswerSettings? = nil
+    ) throws {
         var diagnostics = Diagnostics()
         let sources = try zones.map { apex, text in
             readMasterFile(
@@ -35,22 +36,26 @@ struct Fixture: ~Copyable {
         let geography = Geography(database: nil, overrides: LocationOverrides())
         let steering = try Steering(#require(configuration), geography: geography)
         let content = Content(
-            zones: try #require(zones), steering: steering, identity: identity,
-            diagnostics: &diagnostics)
+            zones: try #require(zones), steering: steering,
+            answers: answers ?? AnswerSettings(identity: identity), diagnostics: &diagnostics)
         snapshot = Snapshot(try #require(content))
     }
 
     /// What the responder sends for a packet; empty for nothing.
     mutating func answer(
-        to packet: [UInt8], over carrier: Carrier = .udp, from source: String = "127.0.0.1"
+        to packet: [UInt8], over carrier: Carrier = .udp, from source: String = "127.0.0.1",
+        at time: UInt32 = 0
     ) -> [UInt8] {
         // A worker's slot for a datagram is no longer than this.
         let room =
-            carrier == .udp ? Responder.maximumDatagramLength : Responder.maximumAnswerLength
+            carrier == .udp
+            ? AnswerSettings.datagramLengths.upperBound : Responder.maximumAnswerLength
         var space = [UInt8](repeating: 0xAA, count: room)
         var slot = space.mutableSpan
         let length = responder.respond(
-            to: packet.span, from: IPAddress(source)!, over: carrier, with: snapshot, into: &slot)
+            to: packet.span,
+            Arrival(from: IPAddress(source)!, over: carrier, at: time, idleTimeout: 100),
+            with: snapshot, into: &slot)
         return Array(space.prefix(length))
     }
 }

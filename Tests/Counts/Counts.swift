@@ -41,7 +41,9 @@ struct Counts {
         _ responder: inout Responder, _ space: inout [UInt8]
     ) -> Int {
         var answer = space.mutableSpan
-        return responder.respond(to: query, from: source, over: .udp, with: snapshot, into: &answer)
+        return responder.respond(
+            to: query, Arrival(from: source, over: .udp, at: 1_559_731_985), with: snapshot,
+            into: &answer)
     }
 
     /// The sample, with every origin up.

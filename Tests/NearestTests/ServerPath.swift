@@ -150,7 +150,7 @@ struct Asker: ~Copyable {
     ) -> TestAnswer? {
         var answer = space.mutableSpan
         let length = responder.respond(
-            to: query.span, from: source, over: .udp, with: snapshot, into: &answer)
+            to: query.span, Arrival(from: source, over: .udp, at: 0), with: snapshot, into: &answer)
         return TestAnswer(Array(space.prefix(length)))
     }
 }

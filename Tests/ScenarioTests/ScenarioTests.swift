@@ -86,7 +86,9 @@ func scenarioText(_ file: String) throws -> String {
             var answer = space.mutableSpan
             let wire = query.query.wire
             let length = responder.respond(
-                to: wire.span, from: query.source, over: query.overTCP ? .tcp : .udp,
+                to: wire.span,
+                Arrival(
+                    from: query.source, over: query.overTCP ? .tcp : .udp, at: 0, idleTimeout: 100),
                 with: snapshot, into: &answer)
             expect(Array(space.prefix(length)), for: query, in: file)
         }

@@ -14,18 +14,24 @@ public func answerFault(_ answer: [UInt8], to packet: [UInt8], overTCP: Bool) ->
     guard decoded.flags & 0x8000 != 0 else { return "QR is clear" }
     guard answer[2] & 0x79 == packet[2] & 0x79 else { return "opcode or RD not as in the query" }
     guard decoded.flags & 0x00E0 == 0 else { return "RA, Z or AD is set" }
-    guard [0, 1, 3, 4, 5, 6, 16].contains(decoded.code) else { return "code \(decoded.code)" }
+    guard [0, 1, 3, 4, 5, 6, 9, 16, 23].contains(decoded.code) else {
+        return "code \(decoded.code)"
+    }
     if decoded.question != nil {
         let end = questionEnd(answer)
         guard packet.count >= end, answer[12..<end] == packet[12..<end] else {
             return "another question"
         }
-    } else if ![1, 4].contains(decoded.code) {
+    } else if packet[4..<6] != [0, 0], ![1, 4].contains(decoded.code) {
         return "an answer without question"
     }
     let isError = ![0, 3, 6].contains(decoded.code)
-    let records = decoded.answer.count + decoded.authority.count + decoded.additional.count
-    guard !isError || records == 0 else { return "records beside an error" }
+    // The refusal of a TSIG has one of its own.
+    let additional = decoded.additional.count { !$0.contains(" ANY TSIG ") }
+    let records = decoded.answer.count + decoded.authority.count + additional
+    guard !isError && decoded.question != nil || records == 0 else {
+        return "records beside an error"
+    }
     // An OPT comes only where one was, and only an OPT makes room.
     let limit =
         overTCP

@@ -19,6 +19,12 @@ public struct TestQuery: Sendable {
     /// The whole ECS option's data.
     public var subnet: [UInt8]?
     public var nsid = false
+    /// Other options, by code.
+    public var options: [(code: UInt16, data: [UInt8])] = []
+    /// Whether there is a question at all.
+    public var hasQuestion = true
+    /// Whole records that follow the OPT.
+    public var extraRecords: [[UInt8]] = []
 
     public init(_ name: String, _ type: RecordType) {
         self.name = name
@@ -40,15 +46,21 @@ public struct TestQuery: Sendable {
         if checkingDisabled { flags |= 0x0010 }
         let question = (try? Name.wire(of: name.utf8, origin: .root)) ?? [0]
         var octets = [UInt8]()
-        for word in [id, flags, 1, 0, 0, payloadSize == nil ? 0 : 1] { octets += bigEndian(word) }
-        octets += question + bigEndian(type.code) + bigEndian(recordClass)
+        let additional = UInt16((payloadSize == nil ? 0 : 1) + extraRecords.count)
+        for word in [id, flags, hasQuestion ? 1 : 0, 0, 0, additional] { octets += bigEndian(word) }
+        if hasQuestion { octets += question + bigEndian(type.code) + bigEndian(recordClass) }
         if let payloadSize {
             var options: [UInt8] = []
             if let subnet { options += bigEndian(8) + bigEndian(UInt16(subnet.count)) + subnet }
             if nsid { options += [0, 3, 0, 0] }
+            for option in self.options {
+                options += bigEndian(option.code) + bigEndian(UInt16(option.data.count))
+                options += option.data
+            }
             octets += [0] + bigEndian(41) + bigEndian(payloadSize) + [0, version]
             octets += [dnssecOK ? 0x80 : 0, 0] + bigEndian(UInt16(options.count)) + options
         }
+        for record in extraRecords { octets += record }
         return octets
     }
 }
@@ -73,6 +85,10 @@ public struct TestAnswer: Sendable {
     public var scope: Int?
     public var subnet: String?
     public var nsid: String?
+    /// The data of a COOKIE option.
+    public var cookie: [UInt8]?
+    /// The timeout of an edns-tcp-keepalive option.
+    public var keepalive: Int?
     public var extendedErrors: [UInt16] = []
     public var length: Int
 
@@ -127,6 +143,12 @@ public struct TestAnswer: Sendable {
                 guard let address = IPAddress(octets: padded) else { return false }
                 scope = Int(data[3])
                 subnet = "\(address)/\(data[2])/\(data[3])"
+            case 10:
+                guard cookie == nil else { return false }
+                cookie = data
+            case 11:
+                guard data.count == 2, keepalive == nil else { return false }
+                keepalive = Int(data[0]) << 8 | Int(data[1])
             case 15: extendedErrors.append(UInt16(data[0]) << 8 | UInt16(data[1]))
             default: return false
             }
@@ -146,7 +168,7 @@ public struct TestAnswer: Sendable {
     public var text: String {
         let codes = [
             0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED",
-            6: "YXDOMAIN", 16: "BADVERS",
+            6: "YXDOMAIN", 9: "NOTAUTH", 16: "BADVERS", 23: "BADCOOKIE",
         ]
         let flagNames: [(UInt16, String)] = [
             (0x0400, "aa"), (0x0200, "tc"), (0x0100, "rd"), (0x0080, "ra"), (0x0020, "ad"),
@@ -165,6 +187,11 @@ public struct TestAnswer: Sendable {
             if dnssecOK { words.append("do") }
             if let subnet { words.append("subnet \(subnet)") }
             if let nsid { words.append("nsid \(nsid)") }
+            if let cookie {
+                let digits = cookie.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+                words.append("cookie \(digits.joined())")
+            }
+            if let keepalive { words.append("keepalive \(keepalive)") }
             words += extendedErrors.map { "ede \($0)" }
             lines.append(words.joined(separator: " "))
         }
@@ -173,7 +200,7 @@ public struct TestAnswer: Sendable {
 }
 
 private func className(_ value: UInt16) -> String {
-    value == 1 ? "IN" : value == 3 ? "CH" : "CLASS\(value)"
+    value == 1 ? "IN" : value == 3 ? "CH" : value == 255 ? "ANY" : "CLASS\(value)"
 }
 
 /// Reads a message by the letter of RFC 1035, section 4.1, pointers strictly backwards.
