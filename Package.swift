@@ -72,7 +72,8 @@ let package = Package(
         .executableTarget(
             name: "Counts",
             dependencies: [
-                "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "TestSupport",
+                "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "Cryptography",
+                "TestSupport",
             ],
             path: "Tests/Counts", swiftSettings: reviewed),
         .testTarget(name: "DNSWireTests", dependencies: ["DNSWire"], swiftSettings: reviewed),

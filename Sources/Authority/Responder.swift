@@ -134,10 +134,7 @@ public struct Responder: ~Copyable {
                 if hop == 0 { verdict.refuse(.notAuthoritative) }
                 return
             case .answer:
-                let rrset = zones.rrset(lookup.rrset)
-                if rrset.layout != .none { writer.registerQuestion(query.name) }
-                verdict.isTruncated = !append(rrset, owner, .answer, zones, &writer)
-                return
+                return write(zones.rrset(lookup.rrset), owner, &writer, &verdict, zones)
             case .steered:
                 return steer(lookup, owner, hop, &writer, &verdict, source, snapshot)
             case .nodata, .nxdomain:
@@ -210,6 +207,43 @@ public struct Responder: ~Copyable {
     private func client(_ source: IPAddress) -> Client {
         guard query.hasSubnet, query.subnet.sourceLength > 0 else { return Client(source) }
         return Client(query.subnet.address, knownBits: query.subnet.sourceLength)
+    }
+
+    /// Writes an RRset that answers, and the addresses of what it points at as far as they fit.
+    private func write(
+        _ rrset: RRset, _ owner: UInt16, _ writer: inout MessageWriter, _ verdict: inout Verdict,
+        _ zones: ZoneSet
+    ) {
+        if rrset.layout != .none || rrset.additionalCount > 0 {
+            writer.registerQuestion(query.name)
+        }
+        guard append(rrset, owner, .answer, zones, &writer) else {
+            verdict.isTruncated = true
+            return
+        }
+        // ANY is to be small (RFC 8482, section 4.1).
+        guard rrset.additionalCount > 0, query.type != .any else { return }
+        for index in zones.additional(of: rrset) {
+            // Nothing is truncated by what does not fit here (RFC 2181, section 9).
+            guard appendAdditional(zones.additional(at: index), owner, zones, &writer) else {
+                return
+            }
+        }
+    }
+
+    private func appendAdditional(
+        _ additional: Additional, _ owner: UInt16, _ zones: ZoneSet,
+        _ writer: inout MessageWriter
+    ) -> Bool {
+        let rrset = zones.rrset(additional.rrset)
+        guard additional.targetLength > 0 else {
+            return append(rrset, owner, .additional, zones, &writer)
+        }
+        let start = Int(additional.targetStart)
+        return writer.appendBlock(
+            zones.octets, from: rrset.blockStart, count: rrset.blockLength,
+            records: Int(rrset.recordCount), layout: rrset.layout, ownerName: zones.octets,
+            from: start, to: start + Int(additional.targetLength), section: .additional)
     }
 
     /// Writes the SOA of a negative answer with its negative TTL (RFC 2308, section 3).

@@ -17,6 +17,8 @@ public struct RRset: BitwiseCopyable, Sendable {
     @usableFromInline let start: UInt32
     @usableFromInline let length: UInt16
     public let layout: NameLayout
+    /// How many RRsets go with this one as an answer; `ZoneSet.additional(of:)` has them.
+    public internal(set) var additionalCount: UInt8 = 0
 
     /// Where the block begins in `ZoneSet.octets`.
     @inlinable

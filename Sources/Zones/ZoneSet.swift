@@ -70,6 +70,7 @@ public final class ZoneSet: Sendable {
     let sets: FlatArray<RRset>
     let zoneRows: FlatArray<ZoneRow>
     let glueRows: FlatArray<Glue>
+    let additionalRows: FlatArray<Additional>
     let arena: FlatArray<UInt8>
 
     /// Checks the sources and compiles them; nil if they have errors, all of which are reported.
@@ -82,6 +83,7 @@ public final class ZoneSet: Sendable {
         sets = FlatArray(tables.sets)
         zoneRows = FlatArray(tables.zoneRows)
         glueRows = FlatArray(tables.glue)
+        additionalRows = FlatArray(tables.additional)
         arena = FlatArray(tables.arena)
         warnAboutTargets(sources, &diagnostics)
     }
@@ -112,6 +114,17 @@ public final class ZoneSet: Sendable {
     }
 
     public func glue(at index: Int) -> Glue { glueRows[index] }
+
+    /// What goes into the additional section where an RRset is the answer: indexes for
+    /// `additional(at:)`.
+    public func additional(of rrset: RRset) -> Range<Int> {
+        guard rrset.additionalCount > 0 else { return 0..<0 }
+        let prefix = rrset.blockStart - AdditionalDataBuilder.prefixLength
+        let first = Int(octets.uint16(at: prefix)) << 16 | Int(octets.uint16(at: prefix + 2))
+        return first..<first + Int(rrset.additionalCount)
+    }
+
+    public func additional(at index: Int) -> Additional { additionalRows[index] }
 }
 
 // MARK: - The walk

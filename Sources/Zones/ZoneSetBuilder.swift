@@ -12,6 +12,7 @@ struct ZoneSetBuilder {
         var sets: [RRset] = []
         var zoneRows: [ZoneRow] = []
         var glue: [Glue] = []
+        var additional: [Additional] = []
         var arena: [UInt8] = []
         var zones: [ZoneSummary] = []
         var steerReferences: [SteerReference] = []
@@ -70,6 +71,8 @@ struct ZoneSetBuilder {
         builder.addSlots()
         builder.addZones()
         builder.addGlue(&diagnostics)
+        AdditionalDataBuilder(names: builder.names, finalNode: builder.finalNode)
+            .add(to: &builder.tables)
         builder.tables.arena += [UInt8](repeating: 0, count: arenaPadding)
         return builder.tables
     }
@@ -283,6 +286,9 @@ extension ZoneSetBuilder {
     /// Packs an RRset and returns its row.
     private mutating func appendSet(_ zone: Int, _ set: Int, ttl: UInt32? = nil) -> Int32 {
         let draft = trees[zone].sets[set]
+        if draft.type.targetOffset != nil {
+            tables.arena += [UInt8](repeating: 0, count: AdditionalDataBuilder.prefixLength)
+        }
         let start = tables.arena.count
         for place in draft.records {
             let record = trees[zone].record(trees[zone].order[Int(place)])

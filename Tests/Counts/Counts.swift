@@ -1,9 +1,10 @@
 // Answers one query of the shipped sample many times, so that an instruction counter can see what a
 // query costs: `scripts/count` runs it under callgrind.
 //
-// usage: Counts DIRECTORY NAME TYPE TIMES [SUBNET]
+// usage: Counts DIRECTORY NAME TYPE TIMES [SUBNET] [cookie]
 
 import Authority
+import Cryptography
 import DNSWire
 import Geo
 import Settings
@@ -18,12 +19,16 @@ struct Counts {
         guard arguments.count >= 5, let type = RecordType(mnemonic: arguments[3]),
             let times = Int(arguments[4]), let source = IPAddress("192.0.2.1")
         else {
-            print("usage: Counts DIRECTORY NAME TYPE TIMES [SUBNET]")
+            print("usage: Counts DIRECTORY NAME TYPE TIMES [SUBNET] [cookie]")
             return
         }
         var query = TestQuery(arguments[2], type)
         query.payloadSize = 1_232
-        if arguments.count > 5, let subnet = IPNetwork(arguments[5]) { query.setSubnet(subnet) }
+        for word in arguments.dropFirst(5) {
+            if let subnet = IPNetwork(word) { query.setSubnet(subnet) }
+            // A client's alone, of which the server cookie is made.
+            if word == "cookie" { query.options = [(10, [1, 2, 3, 4, 5, 6, 7, 8])] }
+        }
         let snapshot = try load(arguments[1])
         let wire = query.wire
         var space = [UInt8](repeating: 0, count: 4_096)
@@ -55,14 +60,32 @@ struct Counts {
         let text = try String(decoding: readFile(path: file, limit: 1 << 20), as: UTF8.self)
         let geography = Geography(
             database: try LocationDatabase(path: directory + "/geo/world.mmdb"))
-        guard let source, let zones = ZoneSet([source], diagnostics: &diagnostics),
+        // What the sample has no use for.
+        let delegation = readMasterFile(
+            Array(
+                """
+                $TTL 300
+                @ SOA ns1 hostmaster 1 3600 600 604800 60
+                @ NS ns1.example.com.
+                child NS ns1.child
+                child NS ns2.child
+                ns1.child A 192.0.2.53
+                ns1.child AAAA 2001:db8::53
+                ns2.child A 192.0.2.54
+
+                """.utf8), file: "counts", apex: try Name("example.org."),
+            include: { _ throws(FileError) in throw FileError(explanation: "no files here") },
+            diagnostics: &diagnostics)
+        guard let source, let zones = ZoneSet([source, delegation], diagnostics: &diagnostics),
             let configuration = SteeringConfiguration.parse(
                 [PoolFile(name: file, text: text)], diagnostics: &diagnostics)
         else { throw Failure(findings: diagnostics.sorted) }
         let steering = try Steering(configuration, geography: geography)
+        var answers = AnswerSettings(identity: "counts")
+        answers.cookies = CookieSecrets(current: SipHashKey(0..<16))
         guard
             let content = Content(
-                zones: zones, steering: steering, identity: "counts", diagnostics: &diagnostics)
+                zones: zones, steering: steering, answers: answers, diagnostics: &diagnostics)
         else { throw Failure(findings: diagnostics.sorted) }
         let health = HealthTable(count: steering.addresses.count, verdict: .up)
         return Snapshot(content: content, health: health)
