@@ -114,9 +114,9 @@ public struct Query: ~Copyable {
 
     /// Reads a packet; after anything but `.query` and `.ignore` the header can still be answered.
     ///
-    /// Strict where leniency would be a guess: exactly one question (RFC 9619), nothing in answer and
-    /// authority, no octets after the last record, one OPT at the root (RFC 6891, section 6.1.1), TSIG
-    /// the last record or nowhere (RFC 8945, section 5.2).
+    /// Strict where leniency would be a guess: exactly one question (RFC 9619), nothing in answer, nor
+    /// in authority but what IXFR has there, no octets after the last record, one OPT at the root (RFC
+    /// 6891, section 6.1.1), TSIG the last record or nowhere (RFC 8945, section 5.2).
     public mutating func read(_ packet: Span<UInt8>) -> QueryStatus {
         questionEnd = 12
         hasEDNS = false
@@ -143,7 +143,10 @@ public struct Query: ~Copyable {
             position += 4
             questionEnd = position
         }
-        guard packet.uint16(at: 6) == 0, packet.uint16(at: 8) == 0 else { return fault }
+        guard packet.uint16(at: 6) == 0, let next = skipClientVersion(packet, at: position) else {
+            return fault
+        }
+        position = next
         let additional = Int(packet.uint16(at: 10))
         guard additional <= Self.additionalLimit else { return fault }
         var version: UInt8 = 0
@@ -160,6 +163,19 @@ public struct Query: ~Copyable {
             return hasCookie && cookie.isWellFormed ? .cookieOnly : .malformed
         }
         return .query
+    }
+
+    /// Passes over the client's SOA record that an IXFR query has in authority (RFC 1995, section 3).
+    ///
+    /// Returns where the additional section begins; nil if there is anything else in authority.
+    private func skipClientVersion(_ packet: Span<UInt8>, at start: Int) -> Int? {
+        let records = packet.uint16(at: 8)
+        guard records > 0 else { return start }
+        guard records == 1, questionEnd > 12, type == .ixfr,
+            let nameEnd = skipName(packet, at: start), nameEnd + 10 <= packet.count
+        else { return nil }
+        let dataEnd = nameEnd + 10 + Int(packet.uint16(at: nameEnd + 8))
+        return dataEnd <= packet.count ? dataEnd : nil
     }
 
     /// Reads one record of the additional section and returns where the next begins.

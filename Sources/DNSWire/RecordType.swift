@@ -27,6 +27,7 @@ public struct RecordType: Hashable, Sendable, BitwiseCopyable {
     /// What a signed denial says of a name that does not exist; never asked for (RFC 9824).
     @inlinable public static var nxname: RecordType { RecordType(128) }
     @inlinable public static var tsig: RecordType { RecordType(250) }
+    @inlinable public static var ixfr: RecordType { RecordType(251) }
     @inlinable public static var any: RecordType { RecordType(255) }
 
     /// Whether the type exists in messages only, never as data in a zone.

@@ -43,6 +43,9 @@ private let geo: [UInt8] =
 private let geoA: [UInt8] = geo + words(1, 1)
 private let plainRecord: [UInt8] = [0] + words(1, 1, 0, 60, 4) + [192, 0, 2, 1]
 
+/// A question for a transfer of the zone: type 251 is IXFR, 252 AXFR.
+private func transfer(_ type: UInt16) -> [UInt8] { Array(geo.dropFirst(4)) + words(type, 1) }
+
 /// An OPT record with these options.
 private func opt(
     owner: [UInt8] = [0], version: UInt8 = 0, length: UInt16? = nil, _ options: [UInt8] = []
@@ -83,6 +86,23 @@ private func name(octets: Int) -> [UInt8] {
         .init("an answer record", message(counts: (1, 1, 0, 0), plainRecord), formatError),
         .init("an answer count alone", message(counts: (1, 1, 0, 0)), formatError),
         .init("an authority record", message(counts: (1, 0, 1, 0), plainRecord), formatError),
+        .init(
+            "IXFR with the client's SOA",
+            message(counts: (1, 0, 1, 0), question: transfer(251), plainRecord), refused),
+        .init(
+            "IXFR with the client's SOA and an OPT",
+            message(counts: (1, 0, 1, 1), question: transfer(251), plainRecord + opt()), refused),
+        .init(
+            "IXFR with two authority records",
+            message(counts: (1, 0, 2, 0), question: transfer(251), plainRecord + plainRecord),
+            formatError),
+        .init(
+            "IXFR with a cut authority record",
+            message(counts: (1, 0, 1, 0), question: transfer(251), plainRecord.dropLast()),
+            formatError),
+        .init(
+            "AXFR with an authority record",
+            message(counts: (1, 0, 1, 0), question: transfer(252), plainRecord), formatError),
         .init("no additional record", message(counts: (1, 0, 0, 1)), formatError),
         .init("an additional record", message(counts: (1, 0, 0, 1), plainRecord), noError),
         .init(
