@@ -109,7 +109,7 @@ let package = Package(
             name: "ScenarioTests",
             dependencies: [
                 "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "Transport",
-                "TestSupport",
+                "Cryptography", "TestSupport",
             ],
             swiftSettings: reviewed),
         .testTarget(

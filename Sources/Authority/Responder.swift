@@ -21,6 +21,9 @@ public struct Responder: ~Copyable {
     /// The name that the chain has come to.
     private var target = NameBuffer()
     private var chain = AliasChain()
+    /// What the query's cookie showed; the verdict is for limits that spare clients who are where they
+    /// say, too. Kept here as a copy of it in `Verdict` costs every query.
+    private var cookie = CookieReply()
     private var random: RandomBits
 
     /// - Parameter seed: starts this worker's random numbers (weighted draws).
@@ -42,13 +45,9 @@ public struct Responder: ~Copyable {
         var status = query.read(packet)
         if status == .ignore { return 0 }
         var verdict = Verdict()
-        if query.hasCookie, let secrets = snapshot.cookies {
-            verdict.cookie = secrets.judge(query.cookie, from: arrival.source, at: arrival.time)
-        }
-        if status == .query || status == .cookieOnly, isMisused(verdict.cookie, arrival) {
-            status = .malformed
-        }
-        let reserved = optionsLength(verdict, arrival, snapshot)
+        cookie.verdict = .absent
+        if query.hasCookie || query.hasKeepalive { judgeOptions(arrival, snapshot, &status) }
+        let reserved = optionsLength(arrival.carrier, snapshot)
         let limit = min(answer.count, messageLimit(arrival.carrier, snapshot))
         // Safe: octets are trivial, and the writer checks every range.
         var writer = MessageWriter(
@@ -68,9 +67,7 @@ public struct Responder: ~Copyable {
         case .malformed, .ignore: verdict.fail(ResponseCode.formatError, .none)
         }
         if query.hasEDNS { writeOptions(&writer, verdict, arrival, reserved: reserved, snapshot) }
-        if status == .unknownKey, let signature = query.signature {
-            writer.appendUnsignedError(Self.badKey, to: signature, of: packet)
-        }
+        if status == .unknownKey { writeSignature(&writer, packet) }
         return writer.finish(
             flags: verdict.flags(packet), questions: query.questionEnd > 12 ? 1 : 0)
     }
@@ -85,28 +82,37 @@ public struct Responder: ~Copyable {
     }
 
     /// Octets that the OPT record may need, so that no answer pushes it out.
-    private func optionsLength(
-        _ verdict: Verdict, _ arrival: Arrival, _ snapshot: Snapshot
-    ) -> Int {
+    private func optionsLength(_ carrier: Carrier, _ snapshot: Snapshot) -> Int {
         guard query.hasEDNS else { return 0 }
         // An extended error needs no room: it goes with answers that have no records.
         var length = 11
         if query.hasSubnet { length += 8 + query.subnet.addressOctets }
         if query.wantsNSID { length += 4 + snapshot.content.identity.count }
-        if verdict.cookie.serverHigh != 0 { length += 28 }
-        if query.hasKeepalive, arrival.carrier == .tcp { length += 6 }
+        if hasCookie { length += 28 }
+        if query.hasKeepalive, carrier == .tcp { length += 6 }
         return length
     }
 
-    /// Whether an option makes the query malformed by rules that depend on the settings or the carrier.
-    private func isMisused(_ cookie: CookieReply, _ arrival: Arrival) -> Bool {
-        cookie.verdict == .malformed
+    /// Judges the options whose rules depend on settings or the carrier.
+    @inline(never)
+    private mutating func judgeOptions(
+        _ arrival: Arrival, _ snapshot: Snapshot, _ status: inout QueryStatus
+    ) {
+        if query.hasCookie, let secrets = snapshot.cookies {
+            cookie = secrets.judge(query.cookie, from: arrival.source, at: arrival.time)
+        }
+        let isMisused =
+            cookie.verdict == .malformed
             || query.hasKeepalive && query.hasKeepaliveTimeout && arrival.carrier == .tcp
+        if isMisused, status == .query || status == .cookieOnly { status = .malformed }
     }
+
+    /// Whether the answer has a cookie.
+    private var hasCookie: Bool { cookie.verdict.rawValue > CookieVerdict.malformed.rawValue }
 
     /// Answers a query that asks for a server cookie alone (RFC 7873, section 5.4).
     private func answerCookie(_ verdict: inout Verdict) {
-        switch verdict.cookie.verdict {
+        switch cookie.verdict {
         case .clientOnly, .valid: break
         case .invalid: verdict.fail(ResponseCode.badCookie, .none)
         // Cookies are off, so there was nothing in the query.
@@ -414,6 +420,12 @@ public struct Responder: ~Copyable {
     /// TSIG error 17: a key that is not known (RFC 8945, section 3).
     private static let badKey: UInt16 = 17
 
+    @inline(never)
+    private func writeSignature(_ writer: inout MessageWriter, _ packet: Span<UInt8>) {
+        guard let signature = query.signature else { return }
+        writer.appendUnsignedError(Self.badKey, to: signature, of: packet)
+    }
+
     private func writeOptions(
         _ writer: inout MessageWriter, _ verdict: Verdict, _ arrival: Arrival, reserved: Int,
         _ snapshot: Snapshot
@@ -424,10 +436,10 @@ public struct Responder: ~Copyable {
         if query.hasSubnet {
             writer.appendSubnet(query.subnet, scope: verdict.answeredScope(query))
         }
-        if verdict.cookie.serverHigh != 0 {
+        if hasCookie {
             writer.appendCookie(
-                client: query.cookie.client, serverHigh: verdict.cookie.serverHigh,
-                serverLow: verdict.cookie.serverLow)
+                client: query.cookie.client, serverHigh: cookie.serverHigh,
+                serverLow: cookie.serverLow)
         }
         if query.wantsNSID, snapshot.content.identity.count > 0 {
             let identity = snapshot.content.identity

@@ -10,8 +10,6 @@ struct Verdict {
     /// How much of the client's prefix the answer depended on.
     var scope: UInt8 = 0
     var extendedError = ExtendedError.none
-    /// What the query's cookie showed: for limits that spare clients who are where they say.
-    var cookie = CookieReply()
 
     mutating func fail(_ code: UInt16, _ error: ExtendedError) {
         self.code = code

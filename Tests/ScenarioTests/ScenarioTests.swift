@@ -1,6 +1,7 @@
 // Every scenario file, in process and over real sockets: one truth.
 
 import Authority
+import Cryptography
 import DNSWire
 import Geo
 import Glibc
@@ -36,8 +37,10 @@ struct LoadedScenario {
         let messages = diagnostics.sorted.filter { $0.severity == .error }.map(\.description)
         #expect(messages == [])
         let steering = try Steering(#require(configuration), geography: geography)
+        var answers = AnswerSettings(identity: "scenario")
+        answers.cookies = CookieSecrets(current: SipHashKey(0..<16))
         let linked = Content(
-            zones: try #require(zones), steering: steering, identity: "scenario",
+            zones: try #require(zones), steering: steering, answers: answers,
             diagnostics: &diagnostics)
         content = try #require(linked)
     }

@@ -7,7 +7,8 @@
 //     $DOWN POOL/ORIGIN ...           the origins that are down from here on; alone: none
 //     $QUERY NAME TYPE [OPTION ...]   then the expected message, as `TestAnswer.text` prints it
 //
-// Options: +subnet=NET +dnssec +edns=SIZE +rd +cd +nsid +tcp +version=N +opcode=N +class=CH, from=ADDRESS
+// Options: +subnet=NET +dnssec +edns=SIZE +rd +cd +nsid +tcp +version=N +opcode=N +class=CH, from=ADDRESS,
+// +ednsopt=CODE:HEX, +noquestion
 
 public import DNSWire
 
@@ -106,6 +107,18 @@ public struct Scenario: Sendable {
                 result.query.payloadSize = result.query.payloadSize ?? 1_232
             case "+opcode": result.query.opcode = UInt8(value) ?? 0
             case "+class": result.query.recordClass = value == "CH" ? 3 : UInt16(value) ?? 1
+            case "+ednsopt":
+                let option = value.split(separator: ":", omittingEmptySubsequences: false)
+                guard option.count == 2, let code = UInt16(option[0]) else {
+                    throw Fault(line: line, message: "not CODE:HEX: \(value)")
+                }
+                let digits = option[1].compactMap(\.hexDigitValue).map(UInt8.init)
+                let data = stride(from: 1, to: digits.count, by: 2).map {
+                    digits[$0 - 1] << 4 | digits[$0]
+                }
+                result.query.options.append((code, data))
+                result.query.payloadSize = result.query.payloadSize ?? 1_232
+            case "+noquestion": result.query.hasQuestion = false
             case "from": result.source = IPAddress(value) ?? result.source
             default: throw Fault(line: line, message: "unknown option \(option)")
             }

@@ -188,8 +188,9 @@ public struct TestAnswer: Sendable {
             if let subnet { words.append("subnet \(subnet)") }
             if let nsid { words.append("nsid \(nsid)") }
             if let cookie {
-                let digits = cookie.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
-                words.append("cookie \(digits.joined())")
+                // The server's part depends on the time.
+                let digits = cookie.prefix(8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+                words.append("cookie \(digits.joined())+\(cookie.count - 8)")
             }
             if let keepalive { words.append("keepalive \(keepalive)") }
             words += extendedErrors.map { "ede \($0)" }
