@@ -58,6 +58,9 @@ extension RDataField {
         case .prefixes:
             guard let prefixes = AddressPrefixes.presentation(of: octets) else { return nil }
             text = prefixes
+        case .locator64:
+            text = (0..<4).map { String(number() >> (48 - 16 * $0) & 0xFFFF, radix: 16) }
+                .joined(separator: ":")
         case .eui48, .eui64:
             return Array(octets.map { Hexadecimal.encode([$0]) }.joined(separator: [0x2D]))
         }

@@ -259,6 +259,9 @@ struct MasterFileReader {
                     at: scanner.place(ofWord: index + 3),
                     "parameters of an alias (priority 0) are ignored by all clients; remove them")
             }
+            if let fault = type.digestFault(in: rdata) {
+                diagnostics.warning(at: scanner.place(ofWord: scanner.words.count - 1), fault)
+            }
             return .data(type, rdata)
         } catch {
             reportRecord(error.explanation, at: error.tokenIndex, typeAt: index, scanner)

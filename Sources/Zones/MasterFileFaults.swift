@@ -38,6 +38,17 @@ extension MasterFileReader {
                 scanner)
             return
         }
+        let first = scanner.words[index].octets.first ?? 0
+        if first &- 0x30 < 10 || first == UInt8(ascii: "+") || first == UInt8(ascii: "-") {
+            report(
+                "\"\(word)\" stands where the type belongs; write one TTL, as 300 or 1h30m, then the type, "
+                    + "then its data", at: index, scanner)
+            return
+        }
+        if Self.isInternetClass(scanner.words[index].octets) != nil {
+            report("a second class; a record has one, so remove it", at: index, scanner)
+            return
+        }
         let near = closestMatch(to: word, among: RecordType.dataMnemonics + ["STEER"])
         reportRecord(
             "unknown record type \"\(word)\"; "
