@@ -59,8 +59,10 @@ extension RDataField {
             guard let prefixes = AddressPrefixes.presentation(of: octets) else { return nil }
             text = prefixes
         case .locator64:
-            text = (0..<4).map { String(number() >> (48 - 16 * $0) & 0xFFFF, radix: 16) }
-                .joined(separator: ":")
+            let digits = Hexadecimal.encode(octets).map { asciiLowercased($0) }
+            return Array(
+                stride(from: 0, to: digits.count, by: 4).map { digits[$0..<$0 + 4] }
+                    .joined(separator: [UInt8(ascii: ":")]))
         case .eui48, .eui64:
             return Array(octets.map { Hexadecimal.encode([$0]) }.joined(separator: [0x2D]))
         }
