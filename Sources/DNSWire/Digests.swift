@@ -4,9 +4,9 @@ extension RecordType {
     /// Says what is wrong with the length of a digest in well-formed data; nil if nothing is, or there is none.
     ///
     /// Nothing can match such a digest, but it is data like any other: a server may answer with it.
-    public func digestFault(in rdata: some Collection<UInt8>) -> String? {
+    public func digestFault(in rdata: [UInt8]) -> String? {
         guard let (headerLength, lengths) = digests, rdata.count > headerLength else { return nil }
-        let digestType = rdata[rdata.index(rdata.startIndex, offsetBy: headerLength - 1)]
+        let digestType = rdata[headerLength - 1]
         let length = rdata.count - headerLength
         if let expected = lengths[digestType], length != expected {
             return
