@@ -117,9 +117,9 @@ public enum NameError: Error, Hashable, Sendable {
     public var explanation: String {
         switch self {
         case .empty: "the name is empty; write \"@\" for the origin or \".\" for the root"
-        case .emptyLabel: "two dots in a row, or a leading dot: a label is empty"
-        case .labelTooLong(let length): "a label has \(length) octets; the limit is 63"
-        case .nameTooLong: "the name has more than 255 octets"
+        case .emptyLabel: "two dots in a row, or a leading dot: a label is empty; remove a dot"
+        case .labelTooLong(let length): "a label has \(length) octets, more than 63; shorten it"
+        case .nameTooLong: "the name has more than 255 octets, its origin included; shorten it"
         case .badEscape: "a backslash wants three decimal digits up to 255, or one character"
         case .relativeWithoutOrigin:
             "the name is relative but no origin is known; end it with a dot"

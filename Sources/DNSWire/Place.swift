@@ -113,7 +113,7 @@ extension RDataReader {
                 side == String(positive) || side == String(negative)
             {
                 guard total <= maximum * 3_600_000 else {
-                    throw fault("a \(what) of more than \(maximum) degrees")
+                    throw fault("a \(what) of more than \(maximum) degrees; write less")
                 }
                 return side == String(negative) ? -total : total
             }
@@ -149,8 +149,9 @@ extension RDataReader {
             limits.contains(isNegative ? -value : value)
         else {
             throw fault(
-                "\(quoted(text)) is not \(what == "altitude" ? "an" : "a") \(what) from "
-                    + "\(limits.lowerBound / 100) to \(limits.upperBound / 100) metres")
+                "\(quoted(text)) is not \(what == "altitude" ? "an" : "a") \(what); write "
+                    + "\(limits.lowerBound / 100) to \(limits.upperBound / 100) metres, as in 12.50m"
+            )
         }
         return isNegative ? -value : value
     }

@@ -107,7 +107,7 @@ struct RDataReader {
         repeat {
             let word = try take()
             if let wrong = word.first(where: { !isDigit($0) }) {
-                throw fault("\(quoted([wrong])) is not a \(digits) digit")
+                throw fault("\(quoted([wrong])) is not a \(digits) digit; remove it")
             }
             if joined.isEmpty { joined = word } else { joined += word }
         } while position < tokens.endIndex
@@ -153,6 +153,7 @@ struct RDataReader {
         case .serviceParameters: try readServiceParameters()
         case .place: try readPlace()
         case .prefixes: try readPrefixes()
+        case .locator64: try readLocator64()
         case .eui48: try readEUI(length: 6)
         case .eui64: try readEUI(length: 8)
         }
@@ -236,13 +237,31 @@ struct RDataReader {
         wire += TypeBitmap.octets(of: types)
     }
 
+    private mutating func readLocator64() throws(RDataError) {
+        let octets = try take()
+        let groups = octets.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+        let values = groups.compactMap { group in
+            (1...4).contains(group.count)
+                ? UInt16(String(decoding: group, as: UTF8.self), radix: 16) : nil
+        }
+        guard values.count == 4, groups.count == 4,
+            octets.allSatisfy({ $0 == 0x3A || Hexadecimal.value(of: $0) != nil })
+        else {
+            throw fault(
+                "\(quoted(octets)) is not four groups of hexadecimal digits; write one like "
+                    + "2001:db8:1140:1000")
+        }
+        for value in values { append(value) }
+    }
+
     private mutating func readEUI(length: Int) throws(RDataError) {
         let octets = try take()
         let parts = octets.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
         let values = parts.compactMap { $0.count == 2 ? Hexadecimal.decode($0)?.first : nil }
         guard values.count == length, parts.count == length else {
             throw fault(
-                "\(quoted(octets)) is not \(length) pairs of hex digits with \"-\" between them")
+                "\(quoted(octets)) is not \(length) pairs of hex digits with \"-\" between them; write all of them"
+            )
         }
         wire += values
     }

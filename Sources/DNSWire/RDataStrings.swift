@@ -11,13 +11,16 @@ extension RDataReader {
         let lengthWord = try take()
         let lengthPosition = position - 1
         guard let length = parseDecimal(lengthWord, maximum: UInt64(UInt16.max)) else {
-            throw fault("\(quoted(lengthWord)) is not a length from 0 to 65535")
+            throw fault(
+                "\(quoted(lengthWord)) is not a length from 0 to 65535; write \"\\# length hex\"")
         }
         if position < tokens.endIndex { wire = try hexadecimalRest() }
         guard wire.count == Int(length) else {
             throw RDataError(
                 tokenIndex: lengthPosition,
-                explanation: "the length says \(length) octets, but \(wire.count) follow")
+                explanation:
+                    "the length says \(length) octets, but \(wire.count) follow; correct one of them"
+            )
         }
         guard type.isValid(rdata: wire[...]) else {
             throw RDataError(
@@ -43,7 +46,7 @@ extension RDataReader {
         let text = try take()
         let octets = try unescaped(text)
         guard mayBeEmpty || !octets.isEmpty else {
-            throw fault("the last string of \(type) must not be empty")
+            throw fault("the last string of \(type) must not be empty; write it")
         }
         wire += octets
     }
@@ -104,7 +107,7 @@ extension RDataReader {
         }
         let salt = try hexadecimal(digits)
         guard salt.count <= 255 else {
-            throw fault("a salt of \(salt.count) octets; the limit is 255")
+            throw fault("a salt of \(salt.count) octets, more than 255; shorten it")
         }
         wire.append(UInt8(salt.count))
         wire += salt
@@ -114,7 +117,7 @@ extension RDataReader {
     mutating func readHash() throws(RDataError) {
         let digits = try take()
         guard let hash = Base32Hex.decode(digits), (1...255).contains(hash.count) else {
-            throw fault("\(quoted(digits)) is not base32hex (0 to 9 and A to V, no padding)")
+            throw fault("\(quoted(digits)) is not base32hex; write 0 to 9 and A to V, no padding")
         }
         wire.append(UInt8(hash.count))
         wire += hash

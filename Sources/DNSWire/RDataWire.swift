@@ -42,7 +42,7 @@ extension RDataField {
         case .uint16, .recordType, .certificateType: fixed(2, octets)
         case .uint32, .seconds, .timestamp, .ipv4: fixed(4, octets)
         case .eui48: fixed(6, octets)
-        case .eui64: fixed(8, octets)
+        case .eui64, .locator64: fixed(8, octets)
         case .ipv6: fixed(16, octets)
         case .characterString, .salt: Self.stringLength(in: octets)
         case .hash: Self.stringLength(in: octets).flatMap { $0 > 1 ? $0 : nil }

@@ -58,6 +58,11 @@ extension RDataField {
         case .prefixes:
             guard let prefixes = AddressPrefixes.presentation(of: octets) else { return nil }
             text = prefixes
+        case .locator64:
+            let digits = Hexadecimal.encode(octets).map { asciiLowercased($0) }
+            return Array(
+                stride(from: 0, to: digits.count, by: 4).map { digits[$0..<$0 + 4] }
+                    .joined(separator: [UInt8(ascii: ":")]))
         case .eui48, .eui64:
             return Array(octets.map { Hexadecimal.encode([$0]) }.joined(separator: [0x2D]))
         }

@@ -48,6 +48,8 @@ enum RDataField: Sendable, BitwiseCopyable {
     case place
     /// The rest as address prefixes (RFC 3123); may be empty.
     case prefixes
+    /// Eight octets as four groups of hexadecimal digits with colons between (RFC 6742).
+    case locator64
     /// Six octets as `xx-xx-…` (RFC 7043).
     case eui48
     /// Eight octets as `xx-xx-…` (RFC 7043).
@@ -79,16 +81,28 @@ enum RecordTypeTable {
         .init(
             "SOA", 6, "primary mailbox serial refresh retry expire minimum",
             .name, .name, .uint32, .seconds, .seconds, .seconds, .seconds),
+        .init("MB", 7, "name", .name),
+        .init("MG", 8, "name", .name),
+        .init("MR", 9, "name", .name),
         .init("PTR", 12, "name", .name),
         .init("HINFO", 13, "cpu os", .characterString, .characterString),
+        .init("MINFO", 14, "mailbox error-mailbox", .name, .name),
         .init("MX", 15, "preference name", .uint16, .name),
         .init("TXT", 16, "\"string\" ...", .characterStrings),
         // RFC 1183
         .init("RP", 17, "mailbox name", .name, .name),
         .init("AFSDB", 18, "subtype name", .uint16, .name),
+        .init("X25", 19, "address", .characterString),
+        .init("RT", 21, "preference name", .uint16, .name),
         // RFC 2535, RFC 3445
         .init(
             "KEY", 25, "flags protocol algorithm key", .uint16, .uint8, .algorithm, .base64),
+        // RFC 2163
+        .init("PX", 26, "preference name x400-name", .uint16, .name, .name),
+        // RFC 1712
+        .init(
+            "GPOS", 27, "longitude latitude altitude",
+            .characterString, .characterString, .characterString),
         // RFC 3596
         .init("AAAA", 28, "address", .ipv6),
         // RFC 1876
@@ -141,7 +155,7 @@ enum RecordTypeTable {
         .init(
             "SMIMEA", 53, "usage selector matching-type data",
             .uint8, .uint8, .uint8, .hexadecimal),
-        // RFC 7344
+        // RFC 7344, RFC 8078
         .init(
             "CDS", 59, "tag algorithm digest-type digest", .uint16, .algorithm, .uint8, .hexadecimal
         ),
@@ -160,6 +174,11 @@ enum RecordTypeTable {
         .init("HTTPS", 65, "priority target [key[=value]] ...", .uint16, .name, .serviceParameters),
         // RFC 7208
         .init("SPF", 99, "\"string\" ...", .characterStrings),
+        // RFC 6742
+        .init("NID", 104, "preference identifier", .uint16, .locator64),
+        .init("L32", 105, "preference locator", .uint16, .ipv4),
+        .init("L64", 106, "preference locator", .uint16, .locator64),
+        .init("LP", 107, "preference name", .uint16, .name),
         // RFC 7043
         .init("EUI48", 108, "xx-xx-xx-xx-xx-xx", .eui48),
         .init("EUI64", 109, "xx-xx-xx-xx-xx-xx-xx-xx", .eui64),
@@ -167,6 +186,9 @@ enum RecordTypeTable {
         .init("URI", 256, "priority weight \"target\"", .uint16, .uint16, .nonEmptyText),
         // RFC 8659
         .init("CAA", 257, "flags tag \"value\"", .uint8, .tag, .text),
+        .init("AVC", 258, "\"string\" ...", .characterStrings),
+        // RFC 9606
+        .init("RESINFO", 261, "\"key[=value]\" ...", .characterStrings),
     ]
 
     /// Types with a mnemonic that no zone holds (RFC 6895, section 3.1).

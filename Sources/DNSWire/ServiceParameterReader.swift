@@ -59,7 +59,9 @@ extension RDataReader {
                 "\(quoted(text)) is not a parameter key; known are "
                     + ServiceKey.names.joined(separator: ", ") + ", and any as keyNNNNN")
         }
-        guard code != UInt64(ServiceKey.invalid.code) else { throw fault("key65535 is reserved") }
+        guard code != UInt64(ServiceKey.invalid.code) else {
+            throw fault("key65535 is reserved; use another key")
+        }
         return (ServiceKey(code: UInt16(code)), true)
     }
 
@@ -73,7 +75,7 @@ extension RDataReader {
         var isEscaped = false
         for octet in text {
             guard isEscaped || octet != quote else {
-                throw fault("quotes inside a value; quote all of it")
+                throw fault("quotes inside a value; quote all of it, or write \\\" for one in it")
             }
             isEscaped = octet == UInt8(ascii: "\\") && !isEscaped
         }
@@ -96,17 +98,28 @@ extension RDataReader {
         _ text: ArraySlice<UInt8>, of key: ServiceKey
     ) throws(RDataError) -> [UInt8] {
         if key == .noDefaultALPN || key == .ohttp {
-            guard text.isEmpty else { throw fault("\(key) takes no value") }
+            guard text.isEmpty else {
+                throw fault("\(key) takes no value; remove \"=\" and what follows")
+            }
             return []
         }
         guard !text.isEmpty else { throw fault("\(key) needs a value; write \(key)=value") }
         switch key {
         case .alpn: return try protocols(text)
-        case .dohpath: return Array(try unescaped(text))
+        case .dohpath:
+            let path = try unescaped(text)
+            guard ServiceParameters.isPathTemplate(path) else {
+                throw fault(
+                    "\(quoted(path)) is no path with a dns variable (RFC 9461, section 5); write one "
+                        + "like /dns-query{?dns}")
+            }
+            return Array(path)
         default: break
         }
         // The values of all other keys "MUST NOT contain escape sequences" (RFC 9460, section 7).
-        guard !text.contains(UInt8(ascii: "\\")) else { throw fault("\(key) allows no backslash") }
+        guard !text.contains(UInt8(ascii: "\\")) else {
+            throw fault("\(key) allows no backslash; write the characters themselves")
+        }
         let items = text.split(separator: 0x2C, omittingEmptySubsequences: false)
         switch key {
         case .mandatory: return try mandatoryKeys(items)
@@ -115,7 +128,7 @@ extension RDataReader {
         case .ech: return try base64(text)
         default:
             guard let port = parseDecimal(text, maximum: UInt64(UInt16.max)) else {
-                throw fault("\(quoted(text)) is not a port from 0 to 65535")
+                throw fault("\(quoted(text)) is not a port from 0 to 65535; write one number")
             }
             return [UInt8(port >> 8), UInt8(port & 0xFF)]
         }
@@ -125,8 +138,12 @@ extension RDataReader {
         var keys: Set<ServiceKey> = []
         for item in items {
             let key = try serviceKey(item).key
-            guard key != .mandatory else { throw fault("mandatory must not list itself") }
-            guard keys.insert(key).inserted else { throw fault("mandatory lists \(key) twice") }
+            guard key != .mandatory else {
+                throw fault("mandatory must not list itself; remove it from the list")
+            }
+            guard keys.insert(key).inserted else {
+                throw fault("mandatory lists \(key) twice; name each key once")
+            }
         }
         return keys.sorted().flatMap { [UInt8($0.code >> 8), UInt8($0.code & 0xFF)] }
     }
@@ -138,7 +155,8 @@ extension RDataReader {
         for item in items {
             guard let address = IPAddress(text: item), address.family == family else {
                 throw fault(
-                    "\(quoted(item)) is not an \(family == .ipv4 ? "IPv4" : "IPv6") address")
+                    "\(quoted(item)) is not an \(family == .ipv4 ? "IPv4" : "IPv6") address; write "
+                        + "addresses of that family, with single commas between them")
             }
             octets += address.octets
         }
@@ -169,7 +187,7 @@ extension RDataReader {
                 guard let escaped = list.next(), escaped == 0x2C || escaped == 0x5C else {
                     throw fault(
                         "inside an alpn list only \"\\\\,\" and \"\\\\\\\\\" are escapes, as its "
-                            + "backslashes are read twice")
+                            + "backslashes are read twice; write one of them, or no backslash")
                 }
                 name.append(escaped)
             default: name.append(octet)

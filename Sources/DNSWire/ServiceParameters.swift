@@ -73,10 +73,30 @@ enum ServiceParameters {
         case .port: value.count == 2
         case .ipv4hint: !value.isEmpty && value.count % 4 == 0
         case .ipv6hint: !value.isEmpty && value.count % 16 == 0
-        case .ech, .dohpath: !value.isEmpty
+        case .ech: !value.isEmpty
+        case .dohpath: isPathTemplate(value)
         case .invalid: false
         default: true
         }
+    }
+
+    /// Whether octets are a URI template for a path that has the variable `dns` (RFC 9461, section 5).
+    ///
+    /// Of the templates' syntax (RFC 6570) only the expressions' braces are looked at.
+    static func isPathTemplate(_ value: ArraySlice<UInt8>) -> Bool {
+        guard value.first == UInt8(ascii: "/"), String(validating: value, as: UTF8.self) != nil
+        else { return false }
+        var hasVariable = false
+        for part in value.split(separator: UInt8(ascii: "{")).dropFirst() {
+            guard let end = part.firstIndex(of: UInt8(ascii: "}")) else { return false }
+            let names = part[..<end].drop { !isTemplateLetter($0) }.split(separator: 0x2C)
+            hasVariable = hasVariable || names.contains { $0.elementsEqual("dns".utf8) }
+        }
+        return hasVariable
+    }
+
+    private static func isTemplateLetter(_ octet: UInt8) -> Bool {
+        octet &- 0x30 < 10 || asciiLowercased(octet) &- 0x61 < 26 || octet == UInt8(ascii: "_")
     }
 
     /// The keys of `mandatory`: ascending, itself not among them (RFC 9460, section 8).

@@ -8,6 +8,9 @@ public import Settings
 /// The largest zone file, its included files together, in octets: over ten million records.
 public let maximumZoneFileLength = 512 << 20
 
+/// Returns the octets of an included file, of which there are at most `limit`.
+typealias IncludedFileReader = (_ path: String, _ limit: Int) throws(FileError) -> [UInt8]
+
 /// Reads the master file of one zone.
 ///
 /// - Parameters:
@@ -18,10 +21,21 @@ public func readMasterFile(
     _ octets: [UInt8], file: String, apex: Name,
     include: (_ path: String) throws(FileError) -> [UInt8], diagnostics: inout Diagnostics
 ) -> ZoneSource {
+    readMasterFile(
+        octets, file: file, apex: apex,
+        boundedInclude: { (path, _) throws(FileError) in try include(path) },
+        diagnostics: &diagnostics)
+}
+
+private func readMasterFile(
+    _ octets: [UInt8], file: String, apex: Name, boundedInclude: IncludedFileReader,
+    diagnostics: inout Diagnostics
+) -> ZoneSource {
     var reader = MasterFileReader(apex: apex, diagnostics: diagnostics)
-    reader.read(octets, file: file, include: include)
+    reader.read(octets, file: file, include: boundedInclude)
+    let isComplete = reader.diagnostics.errorCount == diagnostics.errorCount
     diagnostics = reader.diagnostics
-    return ZoneSource(apex: apex, records: reader.records, file: file)
+    return ZoneSource(apex: apex, records: reader.records, file: file, isComplete: isComplete)
 }
 
 /// Reads a zone file from disk; nil if it cannot be read at all.
@@ -40,15 +54,16 @@ public func loadZoneFile(path: String, diagnostics: inout Diagnostics) -> ZoneSo
     do throws(NameError) {
         apex = try Name(fileName.dropLast(suffix.count), origin: .root)
     } catch {
-        diagnostics.error(at: position, "the file's name is no domain name: \(error.explanation)")
+        diagnostics.error(
+            at: position, "the file's name, without .zone, is no domain name: \(error.explanation)")
         return nil
     }
     do throws(FileError) {
         let octets = try readFile(path: path, limit: maximumZoneFileLength)
         return readMasterFile(
             octets, file: path, apex: apex,
-            include: { (path) throws(FileError) in
-                try readFile(path: path, limit: maximumZoneFileLength)
+            boundedInclude: { (path, limit) throws(FileError) in
+                try readFile(path: path, limit: limit)
             }, diagnostics: &diagnostics)
     } catch {
         diagnostics.error(at: position, "cannot read it: \(error.explanation)")
@@ -93,7 +108,7 @@ struct MasterFileReader {
 
     /// Reads one file to its end.
     mutating func read(
-        _ octets: [UInt8], file: String, include: (_ path: String) throws(FileError) -> [UInt8]
+        _ octets: [UInt8], file: String, include: IncludedFileReader
     ) {
         if octets.starts(with: [0xFF, 0xFE]) || octets.starts(with: [0xFE, 0xFF]) {
             diagnostics.error(
@@ -127,21 +142,45 @@ struct MasterFileReader {
             hasBadOwner = !readOwner(scanner)
             next = 1
         } else if owner == nil, !hasBadOwner {
-            report("a line that starts with a blank needs a record before it", at: 0, scanner)
+            report(
+                "a line that starts with a blank goes on with the owner before, and there is none; "
+                    + "write an owner, or @ for the origin", at: 0, scanner)
             hasBadOwner = true
         }
+        guard let (typeIndex, ttl) = readTTLAndClass(scanner, from: next) else { return }
+        guard typeIndex < scanner.words.count else {
+            reportRecord(
+                "the record has no type; write \"[owner] [ttl] type data\"", at: typeIndex,
+                typeAt: typeIndex, scanner)
+            return
+        }
+        if let ttl { lastTTL = ttl }
+        guard let content = readContent(scanner, typeAt: typeIndex) else { return }
+        let position = scanner.place(ofWord: 0)
+        let finalTTL = ttl ?? impliedTTL(for: content, at: position)
+        if let owner {
+            records.append(
+                ZoneRecord(owner: owner, ttl: finalTTL, content: content, position: position))
+        }
+    }
+
+    /// Passes TTL and class, in either order, up to the type; nil if one of them is refused.
+    mutating func readTTLAndClass(
+        _ scanner: borrowing MasterFileScanner, from start: Int
+    ) -> (typeIndex: Int, ttl: UInt32?)? {
+        var next = start
         var ttl: UInt32?
         var hasClass = false
         while next < scanner.words.count {
             let word = scanner.words[next].octets
             if ttl == nil, let first = word.first, first &- 0x30 < 10, let time = parseSeconds(word)
             {
-                guard let valid = checkedTTL(time, at: next, scanner) else { return }
+                guard let valid = checkedTTL(time, at: next, scanner) else { return nil }
                 ttl = valid
             } else if !hasClass, let isInternet = Self.isInternetClass(word) {
                 guard isInternet else {
                     report("only class IN is served; write IN or nothing", at: next, scanner)
-                    return
+                    return nil
                 }
                 hasClass = true
             } else {
@@ -149,18 +188,7 @@ struct MasterFileReader {
             }
             next += 1
         }
-        guard next < scanner.words.count else {
-            report("the record has no type", at: next, scanner)
-            return
-        }
-        if let ttl { lastTTL = ttl }
-        guard let content = readContent(scanner, typeAt: next) else { return }
-        let position = scanner.place(ofWord: 0)
-        let finalTTL = ttl ?? impliedTTL(for: content, at: position)
-        if let owner {
-            records.append(
-                ZoneRecord(owner: owner, ttl: finalTTL, content: content, position: position))
-        }
+        return (next, ttl)
     }
 
     /// Takes the first word as the owner.
@@ -190,7 +218,7 @@ struct MasterFileReader {
     }
 
     /// Whether a word is the class IN; nil if it is no class.
-    private static func isInternetClass(_ word: ArraySlice<UInt8>) -> Bool? {
+    static func isInternetClass(_ word: ArraySlice<UInt8>) -> Bool? {
         // Types that begin like classes: none of two letters, and CLASSnnn has digits.
         guard word.count == 2 || word.count > 5, let first = word.first else { return nil }
         switch asciiLowercased(first) {
@@ -217,7 +245,7 @@ struct MasterFileReader {
             return nil
         }
         guard !type.isMeta else {
-            report("\(type) is for messages; no zone can hold it", at: index, scanner)
+            report("\(type) is for messages; no zone can hold it, so remove it", at: index, scanner)
             return nil
         }
         do throws(RDataError) {
@@ -231,9 +259,12 @@ struct MasterFileReader {
                     at: scanner.place(ofWord: index + 3),
                     "parameters of an alias (priority 0) are ignored by all clients; remove them")
             }
+            if let fault = type.digestFault(in: rdata) {
+                diagnostics.warning(at: scanner.place(ofWord: scanner.words.count - 1), fault)
+            }
             return .data(type, rdata)
         } catch {
-            report(error.explanation, at: error.tokenIndex, scanner)
+            reportRecord(error.explanation, at: error.tokenIndex, typeAt: index, scanner)
             return nil
         }
     }
@@ -267,20 +298,6 @@ struct MasterFileReader {
         octets.lazy.map(asciiLowercased).elementsEqual(word.description.utf8)
     }
 
-    private mutating func reportUnknownType(_ scanner: borrowing MasterFileScanner, at index: Int) {
-        // Past the limit nobody sees the suggestion, which takes a while to find.
-        guard diagnostics.all.count < Diagnostics.limit else {
-            report("unknown record type", at: index, scanner)
-            return
-        }
-        let word = Self.shown(scanner.words[index].octets)
-        var message = "unknown record type \"\(word)\""
-        if let near = closestMatch(to: word, among: RecordType.dataMnemonics + ["STEER"]) {
-            message += "; did you mean \(near)?"
-        }
-        report(message, at: index, scanner)
-    }
-
     /// A word for a message: printable, at most 40 octets of it.
     static func shown(_ octets: ArraySlice<UInt8>) -> String {
         let printable = octets.prefix(40).map {
@@ -295,7 +312,9 @@ struct MasterFileReader {
         _ seconds: UInt64, at word: Int, _ scanner: borrowing MasterFileScanner
     ) -> UInt32? {
         guard seconds <= Self.maximumTTL else {
-            report("the TTL is over \(Self.maximumTTL) seconds, the limit", at: word, scanner)
+            report(
+                "the TTL is over \(Self.maximumTTL) seconds, the limit (RFC 2181, section 8); write "
+                    + "less, as in 1d", at: word, scanner)
             return nil
         }
         return UInt32(seconds)

@@ -6,7 +6,7 @@ internal import Settings
 extension MasterFileReader {
     mutating func readDirective(
         _ scanner: borrowing MasterFileScanner,
-        include: (_ path: String) throws(FileError) -> [UInt8]
+        include: IncludedFileReader
     ) {
         let word = scanner.words[0].octets
         switch String(decoding: word.prefix(16), as: UTF8.self).uppercased() {
@@ -69,10 +69,12 @@ extension MasterFileReader {
         if let ttl = checkedTTL(seconds, at: 1, scanner) { defaultTTL = ttl }
     }
 
-    /// `$INCLUDE file [origin]`: the file's $ORIGIN and last owner end with it (RFC 1035, 5.1).
+    /// `$INCLUDE file [origin]`: the file's $ORIGIN and last owner end with it (RFC 1035, 5.1), its $TTL
+    /// goes on (RFC 2308, section 4). Any file that Rhumb may read can be included: zone files are the
+    /// operator's own, as rhumb.yaml is.
     private mutating func readInclude(
         _ scanner: borrowing MasterFileScanner,
-        include: (_ path: String) throws(FileError) -> [UInt8]
+        include: IncludedFileReader
     ) {
         guard hasWords(2...3, "$INCLUDE file [origin]", scanner) else { return }
         var includedOrigin = origin
@@ -83,27 +85,28 @@ extension MasterFileReader {
         let written = String(decoding: scanner.words[1].octets, as: UTF8.self)
         let path = Self.path(of: written, includedFrom: scanner.file)
         if openFiles.contains(path) {
-            report("\(path) includes itself", at: 1, scanner)
+            report("\(path) includes itself; remove this $INCLUDE", at: 1, scanner)
             return
         }
         guard openFiles.count <= Self.maximumDepth, includeCount < Self.maximumIncludes else {
             report(
                 "too many files included: at most \(Self.maximumIncludes), and "
-                    + "\(Self.maximumDepth) deep", at: 1, scanner)
+                    + "\(Self.maximumDepth) deep; do they include each other by other paths?",
+                at: 1,
+                scanner)
             return
         }
         includeCount += 1
         do throws(FileError) {
-            let octets = try include(path)
-            guard octetCount + octets.count <= maximumZoneFileLength else {
-                throw FileError(explanation: "the zone grows over \(maximumZoneFileLength) octets")
-            }
+            let octets = try include(path, max(0, maximumZoneFileLength - octetCount))
             let saved = (origin, owner, ownerText, hasBadOwner)
             setOrigin(includedOrigin)
             read(octets, file: path, include: include)
             (origin, owner, ownerText, hasBadOwner) = saved
         } catch {
-            report("cannot read \(path): \(error.explanation)", at: 1, scanner)
+            report(
+                "cannot read \(path): \(error.explanation); a relative path starts at the folder of "
+                    + "the file that it stands in", at: 1, scanner)
         }
     }
 

@@ -1,8 +1,9 @@
 // $GENERATE: one line that stands for a row of records. No RFC has it, all zone files may have it:
-// this reads it as BIND does.
+// this reads it as BIND does, and beyond it takes data of several words without quotes around them.
 //
 //     $GENERATE 1-254 host-$ 300 A 192.0.2.$
 //     $GENERATE 0-30/2 p${100,3,d} CNAME q$
+//     $GENERATE 1-3 @ MX "$ mail-$"
 
 internal import DNSWire
 internal import Settings
@@ -25,26 +26,19 @@ extension MasterFileReader {
             return
         }
         guard generatedCount + range.count <= Self.maximumGenerated else {
-            report("more than \(Self.maximumGenerated) records generated", at: 1, scanner)
+            report(
+                "more than \(Self.maximumGenerated) records generated in this zone; write a shorter "
+                    + "range", at: 1, scanner)
             return
         }
         generatedCount += range.count
+        guard let data = quotedData(scanner) else { return }
+        // The owner of what follows is the one before, not the last generated.
+        let saved = (owner, ownerText, hasBadOwner)
+        defer { (owner, ownerText, hasBadOwner) = saved }
         var generated = scanner.generating()
         for number in range.numbers {
-            var words: [RDataToken] = []
-            for (index, word) in scanner.words.enumerated().dropFirst(2) {
-                guard let octets = Self.substitute(number, in: word.octets) else {
-                    report(
-                        "not a use of $ that is known; write $, \\$ or ${offset,width,base} with "
-                            + "base d, o, x, X, n or N, and a sum that is not negative",
-                        at: index, scanner)
-                    return
-                }
-                octetCount += octets.count
-                words.append(
-                    RDataToken(
-                        octets[...], isQuoted: word.isQuoted, hasInnerQuotes: word.hasInnerQuotes))
-            }
+            guard let words = generatedWords(number, scanner, quotedData: data) else { return }
             guard octetCount <= maximumZoneFileLength else {
                 report("the zone grows over \(maximumZoneFileLength) octets", at: 0, scanner)
                 return
@@ -55,6 +49,59 @@ extension MasterFileReader {
             readRecord(generated)
             guard diagnostics.errorCount == errorCount else { return }
         }
+    }
+
+    /// Where the data is one quoted word, that is text to be cut into words: its index. Past the end
+    /// where it is not; nil after a refused TTL or class.
+    private mutating func quotedData(_ scanner: borrowing MasterFileScanner) -> Int? {
+        guard let typeIndex = readTTLAndClass(scanner, from: 3)?.typeIndex else { return nil }
+        let isQuoted = scanner.words.count == typeIndex + 2 && scanner.words[typeIndex + 1].isQuoted
+        return isQuoted ? typeIndex + 1 : scanner.words.count
+    }
+
+    /// The words of one record, `$` replaced; nil after reporting a malformed one.
+    private mutating func generatedWords(
+        _ number: Int, _ scanner: borrowing MasterFileScanner, quotedData: Int
+    ) -> [RDataToken]? {
+        var words: [RDataToken] = []
+        for (index, word) in scanner.words.enumerated().dropFirst(2) {
+            guard let octets = Self.substitute(number, in: word.octets) else {
+                report(
+                    "not a use of $ that is known; write $, \\$ or ${offset,width,base} with "
+                        + "base d, o, x, X, n or N, and a sum that is not negative",
+                    at: index, scanner)
+                return nil
+            }
+            octetCount += octets.count
+            guard index == quotedData else {
+                words.append(
+                    RDataToken(
+                        octets[...], isQuoted: word.isQuoted, hasInnerQuotes: word.hasInnerQuotes))
+                continue
+            }
+            var findings = Diagnostics()
+            var text = MasterFileScanner(Self.withPlainQuotes(octets), file: scanner.file)
+            if text.readEntry(&findings) { words += text.words }
+            if let finding = findings.all.first {
+                report(finding.message, at: index, scanner)
+                return nil
+            }
+        }
+        return words
+    }
+
+    /// The text with `\"` as `"`: a quoted word's own quotes.
+    private static func withPlainQuotes(_ text: [UInt8]) -> [UInt8] {
+        var result: [UInt8] = []
+        var rest = text[...]
+        while let octet = rest.popFirst() {
+            guard octet == UInt8(ascii: "\\"), let next = rest.popFirst() else {
+                result.append(octet)
+                continue
+            }
+            result += next == UInt8(ascii: "\"") ? [next] : [octet, next]
+        }
+        return result
     }
 
     /// Returns a word with each `$` replaced; nil if one is malformed.
@@ -101,10 +148,12 @@ extension MasterFileReader {
         case "x": return zeroPadded(String(value, radix: 16), width)
         case "X": return zeroPadded(String(value, radix: 16, uppercase: true), width)
         case "n", "N":
-            // Hexadecimal digits as labels, the last first; the width counts the dots.
+            // Hexadecimal digits as labels, the last first. The width counts the dots; where it is even
+            // and not exceeded, a dot is the last.
             let digits = zeroPadded(
                 String(value, radix: 16, uppercase: base == "N"), UInt8((Int(width) + 1) / 2))
-            return Array(digits.reversed().map { [$0] }.joined(separator: [UInt8(ascii: ".")]))
+            let labels = Array(digits.reversed().map { [$0] }.joined(separator: [0x2E]))
+            return labels + (labels.count < width ? [UInt8(ascii: ".")] : [])
         default: return nil
         }
     }

@@ -120,7 +120,10 @@ struct MasterFileScanner {
                 position += 1
             case UInt8(ascii: ")"):
                 if parentheses.popLast() == nil {
-                    fault = fault ?? Fault(position: position, message: "\")\" without \"(\"")
+                    fault =
+                        fault
+                        ?? Fault(
+                            position: position, message: "\")\" without \"(\"; remove it")
                 }
                 position += 1
             case UInt8(ascii: "\""):
@@ -139,7 +142,9 @@ struct MasterFileScanner {
             }
         }
         if let open = parentheses.first {
-            fault = fault ?? Fault(position: open, message: "\"(\" without \")\" up to the end")
+            fault =
+                fault
+                ?? Fault(position: open, message: "\"(\" without \")\" up to the end; close it")
         }
         return fault
     }
@@ -211,7 +216,14 @@ struct MasterFileScanner {
             case UInt8(ascii: "\n"):
                 return Fault(position: start - 1, message: Self.unclosedQuote)
             case UInt8(ascii: "\\"):
-                skipEscaped()
+                // Escaped, a line end is an octet like any other (RFC 1035, section 5.1).
+                if position + 1 < octets.count, octets[position + 1] == UInt8(ascii: "\n") {
+                    position += 2
+                    line += 1
+                    lineStart = position
+                } else {
+                    skipEscaped()
+                }
             default:
                 position += 1
             }

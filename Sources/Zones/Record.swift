@@ -33,10 +33,14 @@ public struct ZoneSource: Sendable {
     public var records: [ZoneRecord]
     /// The zone's main file, for findings about the zone as a whole.
     public var file: String
+    /// Whether the text had no error: if it had one, records are missing, and that something is not there
+    /// is no finding of its own.
+    public var isComplete: Bool
 
-    public init(apex: Name, records: [ZoneRecord], file: String) {
+    public init(apex: Name, records: [ZoneRecord], file: String, isComplete: Bool = true) {
         self.apex = apex
         self.records = records
         self.file = file
+        self.isComplete = isComplete
     }
 }

@@ -139,6 +139,8 @@ extension ZoneTree {
 
     /// A zone has an SOA and name servers at its apex (RFC 1035, section 5.2; RFC 2181, section 6.1).
     func checkApex(_ names: NameIndex, _ diagnostics: inout Diagnostics) {
+        // What is missing may stand in a line with an error, which is reported.
+        guard source.isComplete else { return }
         let file = SourcePosition(file: source.file)
         let node = node(of: apex)
         if node.flatMap({ set(.soa, of: $0) }) == nil {

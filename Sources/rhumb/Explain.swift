@@ -98,7 +98,7 @@ private func allUp(_ loaded: Loaded) -> HealthTable {
     HealthTable(count: loaded.content.steering.addresses.count, verdict: .up)
 }
 
-private func domainName(_ text: String) throws -> Name {
+func domainName(_ text: String) throws -> Name {
     do {
         return try Name(text, origin: .root)
     } catch {

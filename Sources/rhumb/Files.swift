@@ -95,6 +95,22 @@ func printNow(_ text: String) {
     fflush(nil)
 }
 
+/// Writes octets to standard output; false if they can't be written, as on a full disk.
+func writeOutput(_ octets: [UInt8]) -> Bool {
+    var start = 0
+    while start < octets.count {
+        let count = unsafe octets.withUnsafeBytes { buffer in
+            // Safe: the rest of the array, which outlives the call.
+            unsafe write(
+                STDOUT_FILENO, buffer.baseAddress?.advanced(by: start), buffer.count - start)
+        }
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return false }
+        start += count
+    }
+    return true
+}
+
 /// This process's number, for `kill`.
 func processNumber() -> Int32 { getpid() }
 

@@ -56,7 +56,11 @@ struct Loader: Sendable {
     }
 
     /// Returns what the files say, or nil with the reasons among the diagnostics.
-    func load(_ diagnostics: inout Diagnostics) -> Loaded? {
+    ///
+    /// - Parameter withZones: gets the zones as they were read, whatever else is wrong.
+    func load(
+        _ diagnostics: inout Diagnostics, withZones: ([ZoneSource]) -> Void = { _ in }
+    ) -> Loaded? {
         guard directoryExists(directory) else {
             diagnostics.error(
                 at: SourcePosition(file: directory),
@@ -66,7 +70,7 @@ struct Loader: Sendable {
         let settings = loadSettings(&diagnostics)
         let answers = answerSettings(settings, &diagnostics)
         let zoneDirectory = path(settings.zones)
-        let zones = loadZones(zoneDirectory, &diagnostics)
+        let zones = loadZones(zoneDirectory, &diagnostics, withZones)
         let poolFiles = readPoolFiles(zoneDirectory, &diagnostics)
         var monitorEntries: [MonitorEntry] = []
         let configuration = SteeringConfiguration.parse(
@@ -159,7 +163,9 @@ struct Loader: Sendable {
         return CookieSecrets.parse(octets, file: file, diagnostics: &diagnostics)
     }
 
-    private func loadZones(_ directory: String, _ diagnostics: inout Diagnostics) -> ZoneSet? {
+    private func loadZones(
+        _ directory: String, _ diagnostics: inout Diagnostics, _ withZones: ([ZoneSource]) -> Void
+    ) -> ZoneSet? {
         guard let files = listDirectory(directory, suffix: ".zone") else {
             diagnostics.error(
                 at: SourcePosition(file: directory),
@@ -174,6 +180,7 @@ struct Loader: Sendable {
         }
         let sources = files.map { loadZoneFile(path: $0, diagnostics: &diagnostics) }
         let readable = sources.compactMap(\.self)
+        withZones(readable)
         let zones = ZoneSet(readable, diagnostics: &diagnostics)
         return readable.count == sources.count ? zones : nil
     }

@@ -99,6 +99,8 @@ struct RDataTests {
             Fault("CAA", "0 is_sue x", 1, "is not a tag"),
             Fault("CAA", "256 issue x", 0, "from 0 to 255"),
             Fault("URI", #"1 1 """#, 2, "must not be empty"),
+            Fault("L64", "1 2001:db8::1", 1, "four groups"),
+            Fault("NID", "1 1:2:3:+4", 1, "four groups"),
             Fault("DS", "1 8 2 ABC", 3, "write an even number"),
             Fault("DS", "1 8 2 AB XY AB", 4, "is not a hexadecimal digit"),
             Fault("DS", "1 FOO 2 AB", 1, "is not an algorithm"),
@@ -129,6 +131,23 @@ struct RDataTests {
         #expect(error?.tokenIndex == fault.token)
         let explanation = try #require(error?.explanation)
         #expect(explanation.contains(fault.message), "\(explanation)")
+    }
+
+    @Test(
+        "a digest is as long as its type says",
+        arguments: [
+            ("DS", "1 8 2 ABCD", "a digest of 2 octets where type 2 has 32"),
+            ("CDS", "1 8 4 ABCD", "a digest of 2 octets where type 4 has 48"),
+            ("SSHFP", "1 1 AB CD", "a digest of 2 octets where type 1 has 20"),
+            ("ZONEMD", "1 1 2 ABCD", "a digest of 2 octets where type 2 has 64"),
+            ("ZONEMD", "1 1 240 ABCD", "a digest of 2 octets where the least is 12"),
+            ("DS", "1 8 99 ABCD", nil), ("CDS", "0 0 0 00", nil), ("TLSA", "1 1 1 AB", nil),
+            ("DS", "1 8 1 2BB183AF5F22588179A53B0A98631FAD1A292118", nil),
+        ] as [(String, String, String?)])
+    func digest(_ mnemonic: String, _ text: String, _ message: String?) throws {
+        let type = try #require(RecordType(mnemonic: mnemonic))
+        let rdata = try type.rdata(from: tokens(of: text)[...], origin: nil)
+        #expect(type.digestFault(in: rdata) == message.map { $0 + "; is it cut off?" })
     }
 
     @Test("names in data are found where they stand")

@@ -56,6 +56,10 @@ struct ServiceParameterTests {
             "SVCB", #"1 . alpn=h2 dohpath=/q{?dns}"#,
             "00010000010003026832000700082f717b3f646e737d",
             #"1 . alpn="h2" dohpath="/q{?dns}""#),
+        .init(
+            "SVCB", #"1 . alpn=h2 dohpath="/{a}/q{?x,dns}""#,
+            "000100000100030268320007000e2f7b617d2f717b3f782c646e737d",
+            #"1 . alpn="h2" dohpath="/{a}/q{?x,dns}""#),
         .init("HTTPS", "1 . ohttp", "00010000080000"),
     ]
 
@@ -94,6 +98,12 @@ struct ServiceParameterTests {
             ("ipv4hint=192.0.2.1,2001:db8::1", 2, "is not an IPv4 address"),
             ("ipv6hint=192.0.2.1", 2, "is not an IPv6 address"),
             ("ech=A", 2, "base64"),
+            // RFC 9461, section 5.
+            ("dohpath=/q", 2, "dns variable"), ("dohpath=q{?dns}", 2, "dns variable"),
+            ("dohpath=/q{?dns", 2, "dns variable"), ("dohpath=/q{?dnsx}", 2, "dns variable"),
+            ("key7=x", 2, "no well-formed value of dohpath"),
+            // RFC 9540, section 4.
+            ("ohttp=x", 2, "takes no value"),
             ("key65535=x", 2, "reserved"),
             ("key01=x", 2, "is not a parameter key"),
             ("key65536=x", 2, "is not a parameter key"),

@@ -25,20 +25,67 @@ struct MasterFileFaultTests {
             Fault("a 1 AAAAA ::1", #"1:5: error: unknown record type "AAAAA"; did you mean AAAA?"#),
             Fault("a 1 STER web", #"1:5: error: unknown record type "STER"; did you mean STEER?"#),
             Fault("a 1 HTPS 1 .", #"1:5: error: unknown record type "HTPS"; did you mean HTTPS?"#),
-            Fault("a 1 192.0.2.1", #"1:5: error: unknown record type "192.0.2.1""#),
-            Fault("a 1 IN", "1:7: error: the record has no type"),
-            Fault("a 1 20 A 192.0.2.1", #"1:5: error: unknown record type "20""#),
+            Fault(
+                "a 1 192.0.2.1",
+                #"1:5: error: "192.0.2.1" stands where the type belongs; write one TTL, as 300 or "#
+                    + "1h30m, then the type, then its data"),
+            Fault(
+                "a 1 IN",
+                #"1:7: error: the record has no type; write "[owner] [ttl] type data""#),
+            Fault(
+                "a 1 FOO x",
+                #"1:5: error: unknown record type "FOO"; a type without a name here is written "#
+                    + "TYPEnnn \\# length hex"),
+            Fault(
+                "a 1 20 A 192.0.2.1",
+                #"1:5: error: "20" stands where the type belongs; write one TTL, as 300 or "#
+                    + "1h30m, then the type, then its data"),
+            Fault(
+                "a 1 -5 A 192.0.2.1",
+                #"1:5: error: "-5" stands where the type belongs; write one TTL, as 300 or "#
+                    + "1h30m, then the type, then its data"),
+            Fault(
+                "a IN 1 IN A 192.0.2.1",
+                "1:8: error: a second class; a record has one, so remove it"),
+            // What one writes who knows other files.
+            Fault(
+                "a 1 A 192.0.2.1 # x",
+                #"1:17: error: a comment starts with ";"; write that before it"#),
+            Fault("# x", #"1:1: error: a comment starts with ";"; write that before it"#),
+            Fault("#", #"1:1: error: a comment starts with ";"; write that before it"#),
+            Fault("// x y", #"1:1: error: a comment starts with ";"; write that before it"#),
+            Fault(
+                "#a 1 A x", #"1:8: error: "x" is not an IPv4 address; write one like 192.0.2.1"#),
+            Fault(
+                "a 1 TYPE65280 # 1 00",
+                ##"1:15: error: the format of TYPE65280 data is not known; write it as "\# length hex""##
+            ),
+            Fault(
+                "a 1 A 192.0.2.1\n www 1 A 192.0.2.1",
+                #"2:2: error: "www" is no record type, and a line that starts with a blank goes on "#
+                    + #"with the owner before; remove the blank if "www" is the owner"#),
+            Fault(
+                "a 1 A 192.0.2.1\n a IN A 192.0.2.1",
+                #"2:4: error: "IN" is not an IPv4 address; write one like 192.0.2.1; if "a" is the "#
+                    + "owner, remove the blank before it"),
+            Fault(
+                "a 1 A 192.0.2.1\n mx MX 10 a",
+                #"2:5: error: "MX" is not a number from 0 to 65535; write "MX preference name"; if "#
+                    + #""mx" is the owner, remove the blank before it"#),
             Fault("a 1 CH TXT x", "1:5: error: only class IN is served; write IN or nothing"),
             Fault("a 1 CLASS3 TXT x", "1:5: error: only class IN is served; write IN or nothing"),
-            Fault("a 1 OPT x", "1:5: error: OPT is for messages; no zone can hold it"),
-            Fault("a 1 ANY x", "1:5: error: ANY is for messages; no zone can hold it"),
+            Fault(
+                "a 1 OPT x", "1:5: error: OPT is for messages; no zone can hold it, so remove it"),
+            Fault(
+                "a 1 ANY x", "1:5: error: ANY is for messages; no zone can hold it, so remove it"),
             Fault(
                 " 1 A 192.0.2.1\n 1 A 192.0.2.1",
-                "1:2: error: a line that starts with a blank needs a record before it"),
+                "1:2: error: a line that starts with a blank goes on with the owner before, and there is "
+                    + "none; write an owner, or @ for the origin"),
             Fault(
                 "a..b 1 A 192.0.2.1\n 1 A x\n",
                 "1:1: error: the owner is not a domain name: two dots in a row, or a leading dot: a "
-                    + "label is empty",
+                    + "label is empty; remove a dot",
                 #"2:6: error: "x" is not an IPv4 address; write one like 192.0.2.1"#),
             Fault(
                 #"a"b" 1 A 192.0.2.1"#,
@@ -48,17 +95,20 @@ struct MasterFileFaultTests {
                 "1:1: error: no TTL for this record and those after it; write $TTL at the top"),
             Fault(
                 "a 2147483648 A 192.0.2.1",
-                "1:3: error: the TTL is over 2147483647 seconds, the limit"),
+                "1:3: error: the TTL is over 2147483647 seconds, the limit (RFC 2181, section 8); "
+                    + "write less, as in 1d"),
             Fault(
-                "$TTL 3551w", "1:6: error: the TTL is over 2147483647 seconds, the limit"),
+                "$TTL 3551w",
+                "1:6: error: the TTL is over 2147483647 seconds, the limit (RFC 2181, section 8); "
+                    + "write less, as in 1d"),
             Fault(
                 "$TTL soon", #"1:6: error: not a time; write seconds, or units as in "1h30m""#),
             Fault("$TTL", #"1:5: error: write "$TTL seconds""#),
             Fault("$ORIGIN a b", #"1:11: error: write "$ORIGIN name""#),
             Fault(
                 "$ORIGIN a..b",
-                "1:9: error: not a domain name: two dots in a row, or a leading dot: a label is empty"
-            ),
+                "1:9: error: not a domain name: two dots in a row, or a leading dot: a label is "
+                    + "empty; remove a dot"),
             Fault("$ORIGN a", #"1:1: error: unknown directive "$ORIGN"; did you mean $ORIGIN?"#),
             Fault(
                 "$dollar A 192.0.2.1",
@@ -72,7 +122,8 @@ struct MasterFileFaultTests {
                 "1:11: error: not a range; write start-stop or start-stop/step, as in 1-254"),
             Fault(
                 "$GENERATE 0-1048576 a A 192.0.2.1",
-                "1:11: error: more than 1048576 records generated"),
+                "1:11: error: more than 1048576 records generated in this zone; write a shorter "
+                    + "range"),
             Fault(
                 "$GENERATE 1-2 a 1 A 192.0.2.${0,1,q}",
                 "1:21: error: not a use of $ that is known; write $, \\$ or ${offset,width,base} with "
@@ -81,10 +132,13 @@ struct MasterFileFaultTests {
                 "$TTL 1\n$GENERATE 255-300 a$ A 192.0.2.$\n",
                 #"2:24: error: "192.0.2.256" is not an IPv4 address; write one like 192.0.2.1"#),
             Fault(
-                "$INCLUDE none", "1:10: error: cannot read zones/none: no such file"),
-            Fault("a 1 A ( 192.0.2.1\nb", #"1:7: error: "(" without ")" up to the end"#),
+                "$INCLUDE none",
+                "1:10: error: cannot read zones/none: no such file; a relative path starts at the "
+                    + "folder of the file that it stands in"),
             Fault(
-                "a 1 A 192.0.2.1 )\nb 1 A x", #"1:17: error: ")" without "(""#,
+                "a 1 A ( 192.0.2.1\nb", #"1:7: error: "(" without ")" up to the end; close it"#),
+            Fault(
+                "a 1 A 192.0.2.1 )\nb 1 A x", #"1:17: error: ")" without "("; remove it"#,
                 #"2:7: error: "x" is not an IPv4 address; write one like 192.0.2.1"#),
             Fault(
                 "a 1 TXT \"x\nb 1 TXT y=\"x\nc 1 TXT \"",
@@ -114,6 +168,9 @@ struct MasterFileFaultTests {
             Fault(
                 "a 1 STEER a/b",
                 #"1:11: error: a service's name has letters, digits, ".", "_" and "-" only"#),
+            Fault(
+                "a 1 DS 1 8 2 AB CD",
+                "1:17: warning: a digest of 2 octets where type 2 has 32; is it cut off?"),
             Fault(
                 "a 1 HTTPS 0 b. alpn=h2",
                 "1:16: warning: parameters of an alias (priority 0) are ignored by all clients; "
@@ -266,7 +323,10 @@ struct MasterFileFaultTests {
                 ("example.org.zone", "cannot read it: it is not a regular file"),
                 ("x.txt", "the name of a zone file is the zone's name and \".zone\""),
                 (".zone", "the name of a zone file is the zone's name and \".zone\""),
-                ("a..b.zone", "the file's name is no domain name: two dots in a row"),
+                (
+                    "a..b.zone",
+                    "the file's name, without .zone, is no domain name: two dots in a row"
+                ),
             ] {
                 var diagnostics = Diagnostics()
                 let path = folder + "/" + name

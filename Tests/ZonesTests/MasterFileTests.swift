@@ -209,7 +209,10 @@ struct MasterFileTests {
         let loop = try Self.read(
             Array("$INCLUDE a.inc".utf8),
             files: ["zones/a.inc": "$INCLUDE b.inc", "zones/b.inc": "\n$INCLUDE a.inc"])
-        #expect(loop.findings == ["zones/b.inc:2:10: error: zones/a.inc includes itself"])
+        #expect(
+            loop.findings == [
+                "zones/b.inc:2:10: error: zones/a.inc includes itself; remove this $INCLUDE"
+            ])
         var deep: [String: String] = [:]
         var wide: [String: String] = [:]
         for level in 0..<30 {
@@ -261,22 +264,64 @@ struct MasterFileTests {
     func generate() throws {
         let text = """
             $TTL 1
+            o A 192.0.2.8
             $GENERATE 1-3 host-$ A 192.0.2.$
             $GENERATE 8-16/4 p${100,5,d} IN 60 CNAME q$.example.
             $generate 10-10 ${0,2,x}-${0,4,X}-${-3}-${0,0,o} TXT "$ \\$ $$"
+            $GENERATE 10-10 t TXT "\\"a $\\" b"
+            $GENERATE 10-10 t TXT "a $" b
+            $GENERATE 3-4 m 60 MX "$ mail-$ ; comment"
+             A 192.0.2.9
             $GENERATE 18-18 ${0,7,n}.ip6 STEER web
+            $GENERATE 18-18 ${0,8,n}ip6 STEER web
             $GENERATE 7-7 @ MX $ mail
             """
         #expect(
             try records(text) == [
-                "host-1.example.com. 1 A 192.0.2.1", "host-2.example.com. 1 A 192.0.2.2",
+                "o.example.com. 1 A 192.0.2.8", "host-1.example.com. 1 A 192.0.2.1",
+                "host-2.example.com. 1 A 192.0.2.2",
                 "host-3.example.com. 1 A 192.0.2.3",
                 "p00108.example.com. 60 CNAME q8.example.",
                 "p00112.example.com. 60 CNAME q12.example.",
                 "p00116.example.com. 60 CNAME q16.example.",
-                #"0a-000a-7-12.example.com. 1 TXT "10 $ $""#,
-                "2.1.0.0.ip6.example.com. 1 STEER web", "example.com. 1 MX 7 mail.example.com.",
+                #"0a-000a-7-12.example.com. 1 TXT "10" "$" "$""#,
+                #"t.example.com. 1 TXT "a 10" "b""#, #"t.example.com. 1 TXT "a 10" "b""#,
+                "m.example.com. 60 MX 3 mail-3.example.com.",
+                "m.example.com. 60 MX 4 mail-4.example.com.", "o.example.com. 1 A 192.0.2.9",
+                "2.1.0.0.ip6.example.com. 1 STEER web", "2.1.0.0.ip6.example.com. 1 STEER web",
+                "example.com. 1 MX 7 mail.example.com.",
             ])
+    }
+
+    @Test("RFC 1035, 5.1: behind a backslash in quotes a line end is an octet")
+    func escapedLineEnd() throws {
+        #expect(
+            try records("a 1 TXT \"one\\\ntwo\"\nb 1 A 192.0.2.1") == [
+                #"a.example.com. 1 TXT "one\010two""#, "b.example.com. 1 A 192.0.2.1",
+            ])
+        // Places count it.
+        let reading = try Self.read(Array("a 1 TXT \"one\\\ntwo\"\nb 1 A x".utf8))
+        #expect(
+            reading.findings == [
+                "zones/example.com.zone:3:7: error: \"x\" is not an IPv4 address; write one like "
+                    + "192.0.2.1"
+            ])
+    }
+
+    @Test("RFC 2308, section 4: $TTL of an included file stays in force, its origin does not")
+    func includedTTL() throws {
+        let files = ["zones/ttl.inc": "$TTL 5\n$ORIGIN deep\na A 192.0.2.1"]
+        #expect(
+            try records("$TTL 9\n$INCLUDE ttl.inc\nb A 192.0.2.2", files: files) == [
+                "a.deep.example.com. 5 A 192.0.2.1", "b.example.com. 5 A 192.0.2.2",
+            ])
+    }
+
+    @Test("an error in the text makes a zone incomplete, a warning does not")
+    func completeness() throws {
+        #expect(try Self.read(Array("a 1 A 192.0.2.1".utf8)).source.isComplete)
+        #expect(try Self.read(Array("m\u{FC} 1 A 192.0.2.1".utf8)).source.isComplete)
+        #expect(try !Self.read(Array("a 1 A x\nb 1 A 192.0.2.1".utf8)).source.isComplete)
     }
 
     @Test("$GENERATE does not go through its line again for each record", .timeLimit(.minutes(1)))
