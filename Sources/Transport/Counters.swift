@@ -31,6 +31,8 @@ public struct TCPCounters: Sendable, Equatable {
     public var timedOut: UInt64 = 0
     /// Connections closed because of a length that no message has.
     public var malformed: UInt64 = 0
+    /// Connections closed at a total limit: of queries, or of their lifetime.
+    public var limited: UInt64 = 0
     /// Messages received.
     public var received: UInt64 = 0
     /// Answers written.
@@ -101,6 +103,7 @@ final class TCPCounterCells: Sendable {
     let evicted = CounterCell()
     let timedOut = CounterCell()
     let malformed = CounterCell()
+    let limited = CounterCell()
     let received = CounterCell()
     let answered = CounterCell()
     let unanswered = CounterCell()
@@ -112,7 +115,7 @@ final class TCPCounterCells: Sendable {
         return TCPCounters(
             accepted: accepted, open: accepted >= closed ? accepted - closed : 0,
             evicted: evicted.current, timedOut: timedOut.current, malformed: malformed.current,
-            received: received.current, answered: answered.current,
+            limited: limited.current, received: received.current, answered: answered.current,
             unanswered: unanswered.current)
     }
 }

@@ -76,6 +76,12 @@ struct TCPServer: Sendable {
         group: MultiThreadedEventLoopGroup, service: NIOLoopBound<TCPService>
     ) -> ServerBootstrap {
         ServerBootstrap(group: group)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        AcceptFailures(service: service.value))
+                }
+            }
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 1)
@@ -110,5 +116,30 @@ struct TCPServer: Sendable {
         try? deadline.futureResult.wait()
         timer.cancel()
         try? group.syncShutdownGracefully()
+    }
+}
+
+/// Where no descriptor or memory is left for a newcomer: closes the connection that is idle for longest
+/// and has the listener rest, which would otherwise be told of the same newcomer again and again.
+private final class AcceptFailures: ChannelInboundHandler {
+    typealias InboundIn = any Channel
+
+    /// Long enough to cost nothing, short enough for clients not to notice.
+    private static let rest = TimeAmount.milliseconds(100)
+
+    private let service: TCPService
+
+    init(service: TCPService) { self.service = service }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let code = (error as? IOError)?.errnoCode,
+            [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code)
+        else { return }
+        service.makeRoom()
+        let listener = context.channel
+        _ = listener.setOption(.autoRead, value: false)
+        context.eventLoop.scheduleTask(in: Self.rest) {
+            _ = listener.setOption(.autoRead, value: true)
+        }
     }
 }

@@ -18,6 +18,8 @@ final class TCPService {
     private let idleTimeout: TimeAmount
     /// The same as clients are told it, in units of 100 milliseconds (RFC 7828, section 3.1).
     private let announcedTimeout: UInt16
+    private let lifetime: TimeAmount?
+    private let queryLimit: Int
     private let publisher: SnapshotPublisher
     private var responder: Responder
     private var snapshot: Snapshot
@@ -36,6 +38,8 @@ final class TCPService {
         self.publisher = publisher
         idleTimeout = limits.idleTime
         announcedTimeout = UInt16(clamping: limits.idleTime.nanoseconds / 100_000_000)
+        lifetime = limits.lifetime
+        queryLimit = limits.tcpQueries.map { max(1, $0) } ?? .max
         responder = Responder(seed: seed)
         (snapshot, generation) = publisher.current
         table = ConnectionTable(
@@ -47,10 +51,18 @@ final class TCPService {
     func opened(_ connection: TCPConnection) {
         counters.accepted.add(1)
         guard emptied == nil else { return connection.close() }
-        if let victim = table.insert(connection, at: .now()) {
+        connection.opened = .now()
+        if let victim = table.insert(connection, at: connection.opened) {
             counters.evicted.add(1)
             victim.close()
         }
+    }
+
+    /// Closes the connection that is idle for longest, as there is no descriptor for a newcomer.
+    func makeRoom() {
+        guard let victim = table.removeIdlest() else { return }
+        counters.evicted.add(1)
+        victim.close()
     }
 
     func closed(_ connection: TCPConnection) {
@@ -59,9 +71,19 @@ final class TCPService {
         if table.count == 0 { emptied?.succeed() }
     }
 
-    /// Notes that the connection did something useful: completed a query or took its answers.
+    /// Notes that the connection did something useful: completed a query or took some answers.
     func touch(_ connection: TCPConnection) {
         table.touch(connection, at: .now())
+    }
+
+    /// Whether the connection has been open for as long as one may; counts it if so.
+    ///
+    /// Asked when something was received, which is thus still answered; who sends nothing is ended
+    /// by the idle timeout.
+    func isAtItsEnd(_ connection: TCPConnection) -> Bool {
+        guard let lifetime, .now() - connection.opened >= lifetime else { return false }
+        counters.limited.add(1)
+        return true
     }
 
     /// Closes the connections that are idle for too long; an idle service also lets go of an old
@@ -92,14 +114,18 @@ final class TCPService {
         case incomplete
         /// Perhaps complete messages: the gathered answers should be written first.
         case more
-        /// A length that no message has.
-        case malformed
+        /// Nothing that counts: a length that no message has came, or the last query allowed.
+        case last
     }
 
     /// Takes complete messages out of `inbound` and appends their answers, each after its length
     /// in two octets (RFC 1035, section 4.2.2), until enough is gathered.
+    ///
+    /// The answers of a connection that `isEnding`, and the last that it may have, tell clients that
+    /// keep connections to close theirs (a timeout of zero: RFC 7828, section 3.2.2).
     func answer(
-        _ inbound: inout ByteBuffer, from connection: TCPConnection, into answers: inout ByteBuffer
+        _ inbound: inout ByteBuffer, from connection: TCPConnection, isEnding: Bool,
+        into answers: inout ByteBuffer
     ) -> Rest {
         refreshSnapshot()
         let time = currentTime()
@@ -112,16 +138,19 @@ final class TCPService {
             }
             guard length >= Self.shortestMessage else {
                 counters.malformed.add(1)
-                return .malformed
+                return .last
             }
             guard inbound.readableBytes >= 2 + Int(length) else { return .incomplete }
             inbound.moveReaderIndex(forwardBy: 2)
             hadMessage = true
             counters.received.add(1)
+            connection.received += 1
+            let isLast = connection.received >= queryLimit
             let answerLength = respond(
                 to: inbound.readableBytesUInt8Span.extracting(first: Int(length)),
                 Arrival(
-                    from: connection.peer, over: .tcp, at: time, idleTimeout: announcedTimeout))
+                    from: connection.peer, over: .tcp, at: time,
+                    idleTimeout: isEnding || isLast ? 0 : announcedTimeout))
             inbound.moveReaderIndex(forwardBy: Int(length))
             if answerLength == 0 {
                 counters.unanswered.add(1)
@@ -130,6 +159,10 @@ final class TCPService {
                 answers.writeInteger(UInt16(answerLength))
                 // Safe: octets are plain data.
                 answers.writeBytes(unsafe scratch.span.extracting(first: answerLength).bytes)
+            }
+            if isLast {
+                counters.limited.add(1)
+                return .last
             }
         }
         return .more

@@ -193,6 +193,8 @@ private func makeTransport(
     limits.tcpIdleTimeout = settings.tcpIdleTimeout
     limits.tcpConnections = settings.tcpConnections
     limits.tcpConnectionsPerNetwork = settings.tcpConnectionsPerClient
+    limits.tcpLifetime = settings.tcpLifetime
+    limits.tcpQueries = settings.tcpQueries
     return DNSServer(
         listen: addresses, workers: settings.workers, limits: limits, publisher: publisher)
 }

@@ -20,6 +20,8 @@ import Transport
 ///       idle_timeout: 10s
 ///       connections: 1024
 ///       connections_per_client: 64 # for each /24 or /56
+///       lifetime: 1h               # of a connection; default: no limit
+///       queries: 100000            # of a connection; default: no limit
 struct ServerSettings {
     var listen: [ListenAddress] = []
     var workers: Int?
@@ -36,6 +38,9 @@ struct ServerSettings {
     var tcpIdleTimeout = Duration.seconds(10)
     var tcpConnections = 1_024
     var tcpConnectionsPerClient = 64
+    /// Total limits of a connection; nil for none.
+    var tcpLifetime: Duration?
+    var tcpQueries: Int?
 
     /// Where the secrets of DNS cookies come from.
     enum Cookies {
@@ -75,8 +80,12 @@ struct ServerSettings {
             geo = path
             geoPosition = value.position
         }
-        let tcpKeys = ["idle_timeout", "connections", "connections_per_client"]
-        guard let tcp = map["tcp"]?.mapping(tcpKeys, &diagnostics) else { return }
+        if let tcp = map["tcp"] { readTCP(tcp, &diagnostics) }
+    }
+
+    private mutating func readTCP(_ value: SettingsValue, _ diagnostics: inout Diagnostics) {
+        let keys = ["idle_timeout", "connections", "connections_per_client", "lifetime", "queries"]
+        guard let tcp = value.mapping(keys, &diagnostics) else { return }
         if let value = tcp["idle_timeout"],
             let timeout = value.duration(in: .seconds(1)...(.seconds(600)), &diagnostics)
         {
@@ -90,6 +99,10 @@ struct ServerSettings {
         {
             tcpConnectionsPerClient = count
         }
+        tcpLifetime = tcp["lifetime"].flatMap {
+            $0.duration(in: .seconds(1)...(.seconds(30 * 86_400)), &diagnostics)
+        }
+        tcpQueries = tcp["queries"].flatMap { $0.integer(in: 1...1_000_000_000, &diagnostics) }
     }
 
     /// `true` for the program's name and version, `false` for none, or a text in their place.
@@ -140,6 +153,8 @@ struct ServerSettings {
         if tcpConnectionsPerClient != other.tcpConnectionsPerClient {
             keys.append("tcp.connections_per_client")
         }
+        if tcpLifetime != other.tcpLifetime { keys.append("tcp.lifetime") }
+        if tcpQueries != other.tcpQueries { keys.append("tcp.queries") }
         return keys
     }
 }

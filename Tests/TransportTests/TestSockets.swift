@@ -20,6 +20,38 @@ func emptySnapshot() -> Snapshot {
     return Snapshot(content!)
 }
 
+/// A snapshot with example.com, where the answer to `big.example.com. TXT` has exactly 65,535 octets.
+///
+/// No one RRset may be as large, so it comes at the end of four aliases with long names.
+func bigAnswerSnapshot() throws -> Snapshot {
+    let hops = "abcd".map { letter in
+        Array(repeating: String(repeating: letter, count: 60), count: 3).joined(separator: ".")
+    }
+    let strings = (0..<250).map { "\"\(String(repeating: $0 % 2 == 0 ? "a" : "b", count: 255))\"" }
+    let text = """
+        @ SOA ns1 hostmaster 1 3600 600 604800 60
+        @ NS ns1
+        ns1 A 192.0.2.1
+        big CNAME \(hops[0])
+        \(hops[0]) CNAME \(hops[1])
+        \(hops[1]) CNAME \(hops[2])
+        \(hops[2]) CNAME \(hops[3])
+        \(hops[3]) TXT \(strings.joined(separator: " ")) "\(String(repeating: "f", count: 255))"
+        \(hops[3]) TXT "\(String(repeating: "g", count: 200))" "\(String(repeating: "h", count: 232))"
+        """
+    var diagnostics = Diagnostics()
+    let source = readMasterFile(
+        Array("$TTL 60\n\(text)\n".utf8), file: "example.com.zone", apex: try Name("example.com."),
+        include: { _ throws(FileError) in throw FileError(explanation: "no files here") },
+        diagnostics: &diagnostics)
+    let steering = try Steering(SteeringConfiguration(), geography: Geography(database: nil))
+    let zones = ZoneSet([source], diagnostics: &diagnostics)
+    #expect(diagnostics.sorted.map(\.description) == [])
+    let content = Content(
+        zones: try #require(zones), steering: steering, identity: "", diagnostics: &diagnostics)
+    return Snapshot(try #require(content))
+}
+
 /// Starts a server on `addresses`; port 0 unless they say more.
 func startServer(
     _ addresses: [String] = ["127.0.0.1:0"], workers: Int = 2,
@@ -42,6 +74,12 @@ extension DNSServer {
 func query(id: UInt16, response: Bool = false) -> [UInt8] {
     [UInt8(id >> 8), UInt8(id & 255), response ? 0x80 : 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
         + [7] + "example".utf8 + [3] + "com".utf8 + [0, 0, 1, 0, 1]
+}
+
+/// A query for big.example.com TXT.
+func bigQuery(id: UInt16) -> [UInt8] {
+    let name = Array("\u{3}big\u{7}example\u{3}com\u{0}".utf8)
+    return query(id: id).prefix(12) + name + [0, 16, 0, 1]
 }
 
 /// A message after its length, as TCP carries it.
@@ -120,6 +158,15 @@ final class TestSocket {
         return true
     }
 
+    /// Sends what the kernel takes at once.
+    func sendNow(_ octets: [UInt8]) {
+        // Safe: pointer and count of the same buffer.
+        _ = unsafe octets.withUnsafeBytes {
+            unsafe Glibc.send(
+                descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+        }
+    }
+
     /// What arrives next, at most `limit` octets; nil on timeout, reset or any error.
     func receive(_ limit: Int = 65_535) -> [UInt8]? {
         var room = [UInt8](repeating: 0, count: limit)
@@ -154,6 +201,15 @@ final class TestSocket {
         }
     }
 
+    /// How many segments with data have arrived (tcpi_data_segs_in of linux/tcp.h, at octet 152).
+    var dataSegmentsReceived: Int? {
+        var info = [UInt32](repeating: 0, count: 64)
+        var length = socklen_t(info.count * 4)
+        // Safe: the length is that of the array.
+        let status = unsafe getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &length)
+        return status == 0 && length > 152 ? Int(info[152 / 4]) : nil
+    }
+
     func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// Makes closing this socket a reset.
@@ -164,6 +220,19 @@ final class TestSocket {
     }
 }
 
+/// A TCP connection to the server, from an address of 127/8 if it should be another network's.
+func connect(
+    to server: DNSServer, from source: String? = nil, timeoutMilliseconds: Int = 3_000
+) throws -> TestSocket {
+    let client = try TestSocket(stream: true, timeoutMilliseconds: timeoutMilliseconds)
+    if let source {
+        try #require(client.bindOrConnect(try #require(IPAddress(source)), 0, connects: false) == 0)
+    }
+    let target = try #require(IPAddress("127.0.0.1"))
+    try #require(client.bindOrConnect(target, server.port, connects: true) == 0)
+    return client
+}
+
 /// Waits until the condition holds; false after two seconds.
 func eventually(_ condition: () -> Bool) -> Bool {
     for _ in 0..<2_000 {
@@ -171,6 +240,26 @@ func eventually(_ condition: () -> Bool) -> Bool {
         usleep(1_000)
     }
     return condition()
+}
+
+/// The states of the sockets that are connected or bound to the port on 127/8, as the kernel numbers
+/// them: 1 established, 4 FIN-WAIT-1, 8 CLOSE-WAIT, 10 listening.
+func socketStates(of port: UInt16) -> [Int] {
+    // Safe: the stream is closed below and not used after; the line is as long as said.
+    guard let file = unsafe fopen("/proc/net/tcp", "r") else { return [] }
+    defer { unsafe fclose(file) }
+    var line = [CChar](repeating: 0, count: 512)
+    var states: [Int] = []
+    while unsafe fgets(&line, Int32(line.count), file) != nil {
+        let text = String(
+            decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let words = text.split(separator: " ")
+        guard words.count > 3, let local = words[1].split(separator: ":").last,
+            UInt16(local, radix: 16) == port, let state = Int(words[3], radix: 16)
+        else { continue }
+        states.append(state)
+    }
+    return states
 }
 
 /// The port that a descriptor is bound to, if it is an IPv4 socket.
