@@ -18,8 +18,7 @@ extension FuzzTarget {
                     }
                     return parts[index]
                 }, diagnostics: &diagnostics)
-            let wasRead = !diagnostics.hasErrors
-            if wasRead, let fault = rereadFault(source) { return fault }
+            if let fault = rereadFault(source) { return fault }
             guard let zones = ZoneSet([source], diagnostics: &diagnostics) else {
                 return diagnostics.hasErrors ? nil : "no zone, and no error either"
             }
@@ -30,19 +29,22 @@ extension FuzzTarget {
 
 private let apex = Name(uncheckedWire: [7] + Array("example".utf8) + [0])
 
-/// Whether a `$GENERATE` may make more than some thousand records: bounded, but slow to fuzz.
+/// Whether `$GENERATE` may make more than some thousand records: bounded, but slow to fuzz.
 private func generatesMany(_ octets: [UInt8]) -> Bool {
-    var digits = 0
-    var isLong = false
-    var upper: [UInt8] = []
-    for octet in octets {
-        digits = (0x30...0x39).contains(octet) ? digits + 1 : 0
-        isLong = isLong || digits > 3
-        upper.append(octet >= 0x61 && octet <= 0x7A ? octet - 0x20 : octet)
+    let directives = octets.split(separator: 10).filter {
+        $0.prefix(9).map(asciiLowercased).elementsEqual("$generate".utf8)
     }
-    let word = Array("$GENERATE".utf8)
-    let count = upper.indices.count { upper[$0...].starts(with: word) }
-    return count > 8 || count > 0 && isLong
+    return directives.count > 8 || directives.contains(where: hasLongNumber)
+}
+
+/// Whether there are more than three digits in a row.
+private func hasLongNumber(_ line: ArraySlice<UInt8>) -> Bool {
+    var digits = 0
+    for octet in line {
+        digits = octet &- 0x30 < 10 ? digits + 1 : 0
+        if digits > 3 { return true }
+    }
+    return false
 }
 
 private func splitFiles(_ octets: [UInt8]) -> [[UInt8]] {
