@@ -67,14 +67,12 @@ let package = Package(
             ] + nio,
             swiftSettings: reviewed),
         .target(
-            name: "TestSupport", dependencies: ["DNSWire"], path: "Tests/TestSupport",
-            swiftSettings: reviewed),
+            name: "TestSupport",
+            dependencies: ["DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority"],
+            path: "Tests/TestSupport", swiftSettings: reviewed),
         .executableTarget(
             name: "Counts",
-            dependencies: [
-                "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "Cryptography",
-                "TestSupport",
-            ],
+            dependencies: ["DNSWire", "Authority", "Cryptography", "TestSupport"],
             path: "Tests/Counts", swiftSettings: reviewed),
         .testTarget(name: "DNSWireTests", dependencies: ["DNSWire"], swiftSettings: reviewed),
         .testTarget(
@@ -128,3 +126,23 @@ let package = Package(
             swiftSettings: reviewed),
     ]
 )
+
+// The fuzz targets: `scripts/fuzz` builds them with libFuzzer's driver, `swift test` replays their
+// seeds. One of the two, as sources belong to one target.
+let fuzzTargets: [Target.Dependency] =
+    [
+        "DNSWire", "Settings", "Zones", "Geo", "Steering", "Health", "Authority", "Transport",
+        "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio"),
+    ] + nio
+let fuzzData = ["Dictionaries", "Findings", "Seeds", "content.scenario"]
+if Context.environment["RHUMB_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz", dependencies: fuzzTargets, path: "Tests/Fuzz",
+            exclude: fuzzData + ["Replay"], swiftSettings: reviewed))
+} else {
+    package.targets.append(
+        .testTarget(
+            name: "FuzzTests", dependencies: fuzzTargets, path: "Tests/Fuzz",
+            exclude: fuzzData + ["Driver"], swiftSettings: reviewed))
+}

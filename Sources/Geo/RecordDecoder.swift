@@ -54,7 +54,7 @@ struct RecordDecoder {
             case .continent: location.continent = try code(in: cursor, key: .code)
             case .location: location.coordinates = try coordinates(at: cursor)
             case .subdivisions: location.subdivisions = try subdivisions(at: cursor)
-            case .city where withCities: location.city = try englishName(in: cursor)
+            case .city where withCities: location.city = city(at: cursor)
             default: break
             }
             try section.skip(&cursor, &budget)
@@ -125,6 +125,14 @@ struct RecordDecoder {
             return nil
         }
         return Coordinates(latitude: latitude, longitude: longitude)
+    }
+
+    /// The city's name, for people alone: where it can't be read the place is the one that was
+    /// compiled without it, and it takes nothing off the record's budget either.
+    private mutating func city(at offset: Int) -> String? {
+        let granted = budget
+        defer { budget = granted }
+        return (try? englishName(in: offset)) ?? nil
     }
 
     private mutating func englishName(in map: Int) throws(DataFault) -> String? {

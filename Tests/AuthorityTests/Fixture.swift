@@ -2,12 +2,7 @@
 
 import Authority
 import DNSWire
-import Geo
-import Settings
-import Steering
 import TestSupport
-import Testing
-import Zones
 
 /// A responder with its content.
 struct Fixture: ~Copyable {
@@ -21,24 +16,8 @@ struct Fixture: ~Copyable {
         zones: [(apex: String, text: String)], pools: String = "", identity: String = "test",
         answers: AnswerSettings? = nil
     ) throws {
-        var diagnostics = Diagnostics()
-        let sources = try zones.map { apex, text in
-            readMasterFile(
-                Array(text.utf8), file: "\(apex)zone", apex: try Name(apex),
-                include: { _ throws(FileError) in throw FileError(explanation: "no files here") },
-                diagnostics: &diagnostics)
-        }
-        let zones = ZoneSet(sources, diagnostics: &diagnostics)
-        let configuration = SteeringConfiguration.parse(
-            pools.isEmpty ? [] : [PoolFile(name: "pools", text: pools)], diagnostics: &diagnostics)
-        let messages = diagnostics.sorted.filter { $0.severity == .error }.map(\.description)
-        #expect(messages == [])
-        let geography = Geography(database: nil, overrides: LocationOverrides())
-        let steering = try Steering(#require(configuration), geography: geography)
-        let content = Content(
-            zones: try #require(zones), steering: steering,
-            answers: answers ?? AnswerSettings(identity: identity), diagnostics: &diagnostics)
-        snapshot = Snapshot(try #require(content))
+        let answers = answers ?? AnswerSettings(identity: identity)
+        snapshot = Snapshot(try TestContent(zones: zones, pools: pools, answers: answers).content)
     }
 
     /// What the responder sends for a packet; empty for nothing.

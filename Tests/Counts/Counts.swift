@@ -6,11 +6,7 @@
 import Authority
 import Cryptography
 import DNSWire
-import Geo
-import Settings
-import Steering
 import TestSupport
-import Zones
 
 @main
 struct Counts {
@@ -53,45 +49,23 @@ struct Counts {
 
     /// The sample, with every origin up.
     private static func load(_ directory: String) throws -> Snapshot {
-        var diagnostics = Diagnostics()
-        let source = loadZoneFile(
-            path: directory + "/zones/example.com.zone", diagnostics: &diagnostics)
-        let file = directory + "/zones/example.yaml"
-        let text = try String(decoding: readFile(path: file, limit: 1 << 20), as: UTF8.self)
-        let geography = Geography(
-            database: try LocationDatabase(path: directory + "/geo/world.mmdb"))
-        // What the sample has no use for.
-        let delegation = readMasterFile(
-            Array(
-                """
-                $TTL 300
-                @ SOA ns1 hostmaster 1 3600 600 604800 60
-                @ NS ns1.example.com.
-                child NS ns1.child
-                child NS ns2.child
-                ns1.child A 192.0.2.53
-                ns1.child AAAA 2001:db8::53
-                ns2.child A 192.0.2.54
-
-                """.utf8), file: "counts", apex: try Name("example.org."),
-            include: { _ throws(FileError) in throw FileError(explanation: "no files here") },
-            diagnostics: &diagnostics)
-        guard let source, let zones = ZoneSet([source, delegation], diagnostics: &diagnostics),
-            let configuration = SteeringConfiguration.parse(
-                [PoolFile(name: file, text: text)], diagnostics: &diagnostics)
-        else { throw Failure(findings: diagnostics.sorted) }
-        let steering = try Steering(configuration, geography: geography)
         var answers = AnswerSettings(identity: "counts")
         answers.cookies = CookieSecrets(current: SipHashKey(0..<16))
-        guard
-            let content = Content(
-                zones: zones, steering: steering, answers: answers, diagnostics: &diagnostics)
-        else { throw Failure(findings: diagnostics.sorted) }
-        let health = HealthTable(count: steering.addresses.count, verdict: .up)
-        return Snapshot(content: content, health: health)
-    }
+        // What the sample has no use for.
+        let delegation = """
+            $TTL 300
+            @ SOA ns1 hostmaster 1 3600 600 604800 60
+            @ NS ns1.example.com.
+            child NS ns1.child
+            child NS ns2.child
+            ns1.child A 192.0.2.53
+            ns1.child AAAA 2001:db8::53
+            ns2.child A 192.0.2.54
 
-    struct Failure: Error {
-        var findings: [Diagnostic]
+            """
+        return try TestContent(
+            sample: directory, with: [("example.org.", delegation)],
+            database: directory + "/geo/world.mmdb", answers: answers
+        ).snapshot()
     }
 }

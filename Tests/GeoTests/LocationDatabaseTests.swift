@@ -90,6 +90,18 @@ struct LocationDatabaseTests {
         #expect(nowhere == Location(country: "QQ"))
     }
 
+    @Test("a city whose name can't be decoded hides nothing else of the place")
+    func corruptCity() throws {
+        // A map whose key is a number.
+        let names = DataValue.raw([0xE1, 0xA1, 0x01, 0xA1, 0x01])
+        let location = try read(
+            .map([
+                ("city", .map([("names", names)])),
+                ("country", .map([("iso_code", .text("DE"))])),
+            ]))
+        #expect(location == Location(continent: "EU", country: "DE"))
+    }
+
     private static func place(_ latitude: DataValue, _ longitude: DataValue) -> DataValue {
         .map([("location", .map([("latitude", latitude), ("longitude", longitude)]))])
     }

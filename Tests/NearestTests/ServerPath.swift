@@ -3,12 +3,8 @@
 
 import Authority
 import DNSWire
-import Geo
 import Glibc
-import Settings
-import Steering
 import TestSupport
-import Zones
 
 /// The shipped sample with its database, or with the one that RHUMB_CITY_DATABASE names.
 struct Sample: Sendable {
@@ -17,12 +13,7 @@ struct Sample: Sendable {
 
     let database: CityDatabase
     let isShipped: Bool
-    private let content: Content
-    private let steering: Steering
-
-    struct Failure: Error {
-        var findings: [Diagnostic]
-    }
+    private let test: TestContent
 
     private init() throws {
         let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
@@ -31,32 +22,12 @@ struct Sample: Sendable {
         isShipped = given == nil
         database = CityDatabase(path: path)
 
-        var diagnostics = Diagnostics()
-        let source = loadZoneFile(
-            path: root + "/zones/example.com.zone", diagnostics: &diagnostics)
-        let file = root + "/zones/example.yaml"
-        let text = try String(decoding: readFile(path: file, limit: 1 << 20), as: UTF8.self)
-        guard let source, let zones = ZoneSet([source], diagnostics: &diagnostics),
-            let configuration = SteeringConfiguration.parse(
-                [PoolFile(name: file, text: text)], diagnostics: &diagnostics)
-        else { throw Failure(findings: diagnostics.sorted) }
-        steering = try Steering(
-            configuration, geography: Geography(database: LocationDatabase(path: path)))
-        guard
-            let content = Content(
-                zones: zones, steering: steering, identity: "", diagnostics: &diagnostics)
-        else { throw Failure(findings: diagnostics.sorted) }
-        self.content = content
+        test = try TestContent(sample: root, database: path)
     }
 
     /// What the server sees while some origins are down.
     func snapshot(_ health: Health) -> Snapshot {
-        var table = HealthTable(count: steering.addresses.count, verdict: .up)
-        for (index, address) in steering.addresses.enumerated()
-        where health.down.contains(address.address.description) {
-            table[index] = .down
-        }
-        return Snapshot(content: content, health: table)
+        test.snapshot { _, _, address in health.down.contains(address.description) }
     }
 }
 

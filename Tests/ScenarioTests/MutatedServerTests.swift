@@ -43,7 +43,7 @@ import Transport
     /// A server with a scenario that has something of everything.
     private func withServer(_ body: (IPAddress, UInt16) throws -> Void) throws {
         let file = try #require(scenarioFiles.first { $0.hasSuffix("/aliases.scenario") })
-        let publisher = SnapshotPublisher(try LoadedScenario(file).snapshot(down: []))
+        let publisher = SnapshotPublisher(try LoadedScenario(file).test.snapshot(down: []))
         let loopback = try #require(IPAddress("127.0.0.1"))
         let server = DNSServer(
             listen: [ListenAddress(address: loopback, port: 0)], workers: 1,

@@ -3,65 +3,28 @@
 import Authority
 import Cryptography
 import DNSWire
-import Geo
-import Glibc
 import Settings
-import Steering
 import Synchronization
 import TestSupport
 import Testing
 import Transport
-import Zones
 
-/// A scenario's content, with a snapshot for each state of health it wants.
+/// A scenario with its content.
 struct LoadedScenario {
     let scenario: Scenario
-    let content: Content
+    let test: TestContent
 
     init(_ file: String) throws {
         scenario = try Scenario(scenarioText(file))
-        var diagnostics = Diagnostics()
-        let sources = try scenario.zones.map { apex, text in
-            readMasterFile(
-                Array(text.utf8), file: "\(apex)zone", apex: try Name(apex),
-                include: { _ throws(FileError) in throw FileError(explanation: "no files here") },
-                diagnostics: &diagnostics)
-        }
-        let zones = ZoneSet(sources, diagnostics: &diagnostics)
-        let configuration = SteeringConfiguration.parse(
-            scenario.pools.isEmpty ? [] : [PoolFile(name: "pools", text: scenario.pools)],
-            diagnostics: &diagnostics)
-        let places = parseSettings(scenario.places, file: "places", diagnostics: &diagnostics)
-        let overrides = LocationOverrides.parse(try #require(places), &diagnostics)
-        let geography = Geography(database: nil, overrides: overrides)
-        let messages = diagnostics.sorted.filter { $0.severity == .error }.map(\.description)
-        #expect(messages == [])
-        let steering = try Steering(#require(configuration), geography: geography)
         var answers = AnswerSettings(identity: "scenario")
         answers.cookies = CookieSecrets(current: SipHashKey(0..<16))
-        let linked = Content(
-            zones: try #require(zones), steering: steering, answers: answers,
-            diagnostics: &diagnostics)
-        content = try #require(linked)
-    }
-
-    /// The content with all origins up but those listed, as `POOL/ORIGIN`.
-    func snapshot(down: [String]) -> Snapshot {
-        let steering = content.steering
-        var health = HealthTable(count: steering.addresses.count, verdict: .up)
-        for (index, steered) in steering.addresses.enumerated() {
-            let pool = steering.configuration.pools[steered.pool]
-            if down.contains("\(pool.name)/\(pool.origins[steered.origin].name)") {
-                health[index] = .down
-            }
-        }
-        return Snapshot(content: content, health: health)
+        test = try TestContent(scenario, answers: answers)
     }
 }
 
 let scenarioFiles: [String] = {
     let directory = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
-    return (listFiles("/\(directory)/Scenarios")).filter { $0.hasSuffix(".scenario") }.sorted()
+    return listFiles("/\(directory)/Scenarios").filter { $0.hasSuffix(".scenario") }.sorted()
 }()
 
 func scenarioText(_ file: String) throws -> String {
@@ -84,7 +47,7 @@ func scenarioText(_ file: String) throws -> String {
         let loaded = try LoadedScenario(file)
         var responder = Responder(seed: 1)
         for query in loaded.scenario.queries {
-            let snapshot = loaded.snapshot(down: query.down)
+            let snapshot = loaded.test.snapshot(down: query.down)
             var space = [UInt8](repeating: 0, count: Responder.maximumAnswerLength)
             var answer = space.mutableSpan
             let wire = query.query.wire
@@ -100,7 +63,7 @@ func scenarioText(_ file: String) throws -> String {
     @Test("each query gets the same message over real UDP and TCP", arguments: scenarioFiles)
     func overTheWire(_ file: String) throws {
         let loaded = try LoadedScenario(file)
-        let publisher = SnapshotPublisher(Snapshot(loaded.content))
+        let publisher = SnapshotPublisher(Snapshot(loaded.test.content))
         let loopback = try #require(IPAddress("127.0.0.1"))
         let server = DNSServer(
             listen: [ListenAddress(address: loopback, port: 0)], workers: 1,
@@ -109,7 +72,7 @@ func scenarioText(_ file: String) throws -> String {
         defer { server.stop() }
         let port = try #require(server.boundAddresses.first).port
         for query in loaded.scenario.queries where query.source == loopback {
-            publisher.publish(loaded.snapshot(down: query.down))
+            publisher.publish(loaded.test.snapshot(down: query.down))
             let answer =
                 query.overTCP
                 ? TestClient.askOverTCP([query.query.wire], address: loopback, port: port).first
@@ -133,20 +96,4 @@ func scenarioText(_ file: String) throws -> String {
             $0.split(whereSeparator: { $0 == " " || $0 == "\t" }).joined(separator: " ")
         }.joined(separator: "\n")
     }
-}
-
-/// The names of a directory's files, with the directory before them.
-private func listFiles(_ directory: String) -> [String] {
-    guard let handle = unsafe opendir(directory) else { return [] }
-    defer { unsafe closedir(handle) }
-    var names: [String] = []
-    while let entry = unsafe readdir(handle) {
-        let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-            unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) {
-                unsafe String(cString: $0)
-            }
-        }
-        names.append("\(directory)/\(name)")
-    }
-    return names
 }
