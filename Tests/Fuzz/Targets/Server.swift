@@ -14,7 +14,7 @@ final class FuzzServer {
     /// Answers packet after packet, as a worker does.
     private var responder = Responder(seed: 1)
     /// As long as a worker's slots for the two carriers, so that the sanitizer sees what goes beyond.
-    private var datagram = [UInt8](repeating: 0, count: Responder.maximumDatagramLength)
+    private var datagram = [UInt8](repeating: 0, count: AnswerSettings.datagramLengths.upperBound)
     private var message = [UInt8](repeating: 0, count: Responder.maximumAnswerLength)
 
     init() throws {
