@@ -238,16 +238,21 @@ extension TargetChecks {
     private mutating func followChain(_ record: ZoneRecord, _ type: RecordType) {
         let zones = zones
         var visited: [Int32] = []
-        while visited.count <= Self.maximumChain {
+        while visited.count <= 2 * Self.maximumChain {
             let found = zones.lookup(buffer, type: .a)
-            guard found.outcome == .cname || found.outcome == .dname else { return }
+            guard found.outcome == .cname || found.outcome == .dname else {
+                // Of a longer chain the alias is told that is this far from its end.
+                if visited.count == Self.maximumChain + 1 { reportChain(record, type) }
+                return
+            }
             if let start = visited.firstIndex(of: found.rrset) {
                 // Each loop is told once: at the first of its records that was compiled.
                 guard visited[start...].min() == visited.first else { return }
+                let others = visited.count - 1
                 diagnostics.warning(
                     at: record.position,
                     "the \(type) of \(record.owner) leads back to itself"
-                        + (visited.count > 1 ? " over \(visited.count - 1) others" : "")
+                        + (others > 0 ? " over \(others) other\(others > 1 ? "s" : "")" : "")
                         + "; point one of them at a name with addresses")
                 return
             }
@@ -263,9 +268,15 @@ extension TargetChecks {
                 }
             }
         }
+        // So long that it may be a loop.
+        reportChain(record, type)
+    }
+
+    private mutating func reportChain(_ record: ZoneRecord, _ type: RecordType) {
         diagnostics.warning(
             at: record.position,
-            "the \(type) of \(record.owner) begins a chain of more than \(Self.maximumChain), which "
-                + "resolvers may not follow; point it nearer to the end")
+            "the \(type) of \(record.owner) begins a chain of more than \(Self.maximumChain) aliases, "
+                + "which resolvers may not follow (RFC 1034, section 3.6.2); point it nearer to the end"
+        )
     }
 }

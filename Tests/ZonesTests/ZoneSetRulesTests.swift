@@ -131,8 +131,9 @@ struct ZoneSetRulesTests {
         RuleCase("a CNAME loop", "a CNAME b\nb CNAME c\nc CNAME a", 3, "itself over 2 others"),
         RuleCase("a loop over a wildcard", "*.w CNAME x.w", 3, "leads back to itself"),
         RuleCase(
-            "a long chain", (0..<9).map { "c\($0) CNAME c\($0 + 1)\n" }.joined() + "c9 TXT x", 3,
-            "a chain of more than 8"),
+            "a long chain, at the alias that is too far from its end",
+            (0..<16).map { "c\($0) CNAME c\($0 + 1)\n" }.joined() + "c16 TXT x", 10,
+            "c7.e. begins a chain of more than 8 aliases"),
         RuleCase("DS at the apex", "@ DS 1 8 2 00", 3, "belongs into the parent"),
     ]
 
@@ -267,6 +268,16 @@ struct ZoneSetRulesTests {
         #expect(occluded.all.contains { $0.position.line == 3 && $0.message.contains("c.e.") })
         let far = findings([try zone("e.", "b NS n."), try zone("c.b.e.", "")])
         #expect(far.all.isEmpty, "\(far.all)")
+    }
+
+    @Test("a loop of any length is told")
+    func longLoops() throws {
+        for count in [2, 15, 16, 17, 40] {
+            let loop = (0..<count).map { "c\($0) CNAME c\(($0 + 1) % count)\n" }.joined()
+            let (set, all) = findings([try zone("e.", loop + "in CNAME c0")])
+            #expect(set != nil && all.first?.position.line == 3, "\(count): \(all)")
+            #expect(count > 15 || all.count == 1, "\(count): \(all)")
+        }
     }
 
     static let families: [(String, parent: String, child: String, line: Int?, String)] = [
