@@ -47,7 +47,8 @@ public final class Content: Sendable {
         diagnostics: inout Diagnostics
     ) {
         Self.checkReferences(
-            of: zones, to: steering.configuration.services.map(\.name), &diagnostics)
+            of: zones.steerReferences, to: steering.configuration.services.map(\.name), &diagnostics
+        )
         let services = zones.steerReferences.compactMap { steering.service(named: $0.service) }
         let used = Set(zones.steerReferences.map(\.service))
         for service in steering.configuration.services where !used.contains(service.name) {
@@ -84,10 +85,10 @@ public final class Content: Sendable {
     ///
     /// Apart from `init`, so that it can be said also where other faults keep it from being called.
     public static func checkReferences(
-        of zones: ZoneSet, to names: [String], _ diagnostics: inout Diagnostics
+        of references: [SteerReference], to names: [String], _ diagnostics: inout Diagnostics
     ) {
         let known = Set(names)
-        for reference in zones.steerReferences where !known.contains(reference.service) {
+        for reference in references where !known.contains(reference.service) {
             let hint = hint(for: reference.service, among: names)
             for use in reference.uses {
                 diagnostics.error(

@@ -22,6 +22,7 @@ public struct RecordType: Hashable, Sendable, BitwiseCopyable {
     @inlinable public static var ds: RecordType { RecordType(43) }
     @inlinable public static var rrsig: RecordType { RecordType(46) }
     @inlinable public static var nsec: RecordType { RecordType(47) }
+    @inlinable public static var dnskey: RecordType { RecordType(48) }
     @inlinable public static var svcb: RecordType { RecordType(64) }
     @inlinable public static var https: RecordType { RecordType(65) }
     /// What a signed denial says of a name that does not exist; never asked for (RFC 9824).

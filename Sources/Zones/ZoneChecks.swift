@@ -1,83 +1,282 @@
-// What only shows when all zones stand together: names that records point at, looked up as a
-// resolver would. Findings are warnings: each zone is sound by itself.
+// What only shows when all zones stand together: the names that records point at, looked up as a
+// resolver would. What a zone served elsewhere has is not known, and nothing is said of it.
 
 import DNSWire
 import Settings
 
 extension ZoneSet {
-    /// How many CNAMEs a chain may have without a warning: resolvers give up somewhere above.
+    /// Checks what the records of all sources point at.
+    ///
+    /// - Parameter faulty: the apexes of zones of which records are missing here, for they had errors.
+    func checkTargets(
+        _ sources: [ZoneSource], faulty: [Name], _ diagnostics: inout Diagnostics
+    ) {
+        var checks = TargetChecks(zones: self, faulty: faulty, diagnostics: diagnostics)
+        for source in sources { checks.check(source) }
+        diagnostics = checks.diagnostics
+    }
+}
+
+/// Goes through the records of one source after the other.
+struct TargetChecks: ~Copyable {
+    /// How many CNAMEs a chain may have without a warning: resolvers give up somewhere above, BIND
+    /// and unbound at 11, and `Responder.aliasLimit` is 12.
     static let maximumChain = 8
 
-    /// Warns about NS, MX and CNAME records whose targets lead nowhere.
-    func warnAboutTargets(_ sources: [ZoneSource], _ diagnostics: inout Diagnostics) {
-        var buffer = NameBuffer()
-        for source in sources {
-            for record in source.records {
-                guard case .data(let type, let data) = record.content else { continue }
-                switch type {
-                case .ns: checkHost(data, record, type, &buffer, &diagnostics)
-                case .mx: checkHost(Array(data.dropFirst(2)), record, type, &buffer, &diagnostics)
-                case .cname: checkChain(record, &buffer, &diagnostics)
-                default: break
+    private let zones: ZoneSet
+    private let faulty: [Name]
+    fileprivate private(set) var diagnostics: Diagnostics
+    private var buffer = NameBuffer()
+    /// Of the source in hand.
+    private var apex = Name.root
+    private var repeatedApex: Name?
+    private var isReverse = false
+
+    fileprivate init(zones: ZoneSet, faulty: [Name], diagnostics: Diagnostics) {
+        self.zones = zones
+        self.faulty = faulty
+        self.diagnostics = diagnostics
+    }
+
+    fileprivate mutating func check(_ source: ZoneSource) {
+        apex = source.apex
+        repeatedApex = apex.repeated
+        isReverse = Self.reverseTrees.contains { apex.isSubdomain(of: $0) }
+        for record in source.records {
+            guard case .data(let type, let data) = record.content else { continue }
+            let start: Int
+            switch type {
+            case .ns, .cname, .dname, .ptr, .soa: start = 0
+            case .mx, .svcb, .https: start = 2
+            case .srv: start = 6
+            default: continue
+            }
+            guard buffer.load(data.span, at: start) != nil, buffer.length > 1,
+                !isWithoutFinalDot(record, type)
+            else { continue }
+            switch type {
+            case .ns, .mx, .srv: checkHost(record, type)
+            case .svcb, .https: checkService(record, type, isAlias: data.starts(with: [0, 0]))
+            case .cname, .dname: checkAlias(record, type)
+            case .soa:
+                // The mailbox follows the primary's name.
+                let mailbox = buffer.length
+                if buffer.load(data.span, at: mailbox) != nil {
+                    _ = isWithoutFinalDot(record, type)
                 }
+            default: break
             }
         }
     }
 
-    /// A name server's or mail host's name has addresses and is no alias (RFC 2181, section 10.3).
-    private func checkHost(
-        _ target: [UInt8], _ record: ZoneRecord, _ type: RecordType, _ buffer: inout NameBuffer,
-        _ diagnostics: inout Diagnostics
-    ) {
-        // "." as a mail host says that there is none (RFC 7505).
-        guard target.count > 1, buffer.load(target.span, at: 0) != nil else { return }
-        let a = lookup(buffer, type: .a).outcome
-        let name = Name.presentation(ofWire: target)
-        switch a {
-        case .cname:
-            diagnostics.warning(
-                at: record.position,
-                "\(type) points at \(name), which is an alias (CNAME); many refuse that, so name "
-                    + "the alias's target (RFC 2181, section 10.3)")
-        case .nxdomain:
-            diagnostics.warning(
-                at: record.position,
-                "\(type) points at \(name), which does not exist; add its A or AAAA record, or "
-                    + "check the final dot")
-        case .nodata where lookup(buffer, type: .aaaa).outcome == .nodata:
-            diagnostics.warning(
-                at: record.position,
-                "\(type) points at \(name), which has no A or AAAA record; add one")
-        default: break
+    /// Where addresses are names (RFC 1035, section 3.5; RFC 3596, section 2.5).
+    private static let reverseTrees = ["in-addr.arpa.", "ip6.arpa."].compactMap { try? Name($0) }
+
+    private var target: Name { Name(uncheckedWire: (0..<buffer.length).map { buffer.span[$0] }) }
+
+    /// Whether what was just looked up may be missing only because its zone has errors.
+    private func isUncertain(_ found: Lookup) -> Bool {
+        guard !faulty.isEmpty else { return false }
+        let target = target
+        return faulty.contains {
+            $0.labelCount >= Int(found.apexLabels) && target.isSubdomain(of: $0)
         }
     }
 
-    /// A chain of CNAMEs ends, and soon.
-    private func checkChain(
-        _ record: ZoneRecord, _ buffer: inout NameBuffer, _ diagnostics: inout Diagnostics
-    ) {
-        guard buffer.load(record.owner.wire.span, at: 0) != nil else { return }
+    private func ends(with name: Name) -> Bool {
+        let start = buffer.length - name.wire.count
+        guard start >= 0, buffer.suffix(from: start, equals: name.wire.span, at: 0) else {
+            return false
+        }
+        return target.isSubdomain(of: name)
+    }
+}
+
+// MARK: - Names that are not what was meant
+
+extension TargetChecks {
+    /// Reports a target that the zone's name was put behind though it was written in full.
+    private mutating func isWithoutFinalDot(_ record: ZoneRecord, _ type: RecordType) -> Bool {
+        if let repeatedApex, ends(with: repeatedApex) {
+            diagnostics.warning(
+                at: record.position,
+                "\(type) points at \(target), which ends in the zone's name twice; end the name as "
+                    + "written with a final dot (RFC 1035, section 5.1)")
+            return true
+        }
+        guard type == .ptr, isReverse, ends(with: apex) else { return false }
+        diagnostics.warning(
+            at: record.position,
+            "PTR points at \(target), among the addresses; end the host's name with a final dot "
+                + "(RFC 1035, section 5.1)")
+        return true
+    }
+
+    /// Whether the name begins as an address is written: four labels that are numbers up to 255, or
+    /// one with two colons; and then ends or goes on in the zone itself.
+    private var looksLikeAddress: Bool {
+        let name = buffer.span
+        guard name[1] &- 0x30 < 10 || name[1] == 0x3A || name[1] | 0x20 &- 0x61 < 6 else {
+            return false
+        }
+        let labels = target.labels
+        if let first = labels.first, first.count(where: { $0 == 0x3A }) > 1 { return true }
+        guard labels.count >= 4 else { return false }
+        let areNumbers = labels.prefix(4).allSatisfy {
+            $0.count <= 3 && UInt8(String(decoding: $0, as: UTF8.self)) != nil
+        }
+        return areNumbers && (labels.count == 4 || !isReverse && ends(with: apex))
+    }
+
+    private mutating func reportAddress(_ record: ZoneRecord, _ type: RecordType) {
+        let cure =
+            switch type {
+            case .cname: "write A or AAAA in place of CNAME"
+            default: "give that host a name with an A or AAAA record, and name it here"
+            }
+        diagnostics.error(
+            at: record.position,
+            "\(type) takes a name, and \(target) looks like an address; \(cure) "
+                + "(RFC 1035, section 3.3)")
+    }
+}
+
+// MARK: - Hosts
+
+extension TargetChecks {
+    /// A name server, mail host or service host has addresses and is no alias (RFC 2181, section 10.3;
+    /// RFC 2782).
+    private mutating func checkHost(_ record: ZoneRecord, _ type: RecordType) {
+        let a = zones.lookup(buffer, type: .a)
+        let isExact = !a.isSynthesised && [.answer, .steered, .nodata].contains(a.outcome)
+        if !isExact, looksLikeAddress {
+            reportAddress(record, type)
+            return
+        }
+        switch a.outcome {
+        case .cname:
+            diagnostics.warning(
+                at: record.position,
+                "\(type) points at \(target), which is an alias (CNAME); many refuse that, so name "
+                    + "the alias's target "
+                    + (type == .srv ? "(RFC 2782)" : "(RFC 2181, section 10.3)"))
+        case .nxdomain where !isUncertain(a):
+            diagnostics.warning(
+                at: record.position,
+                "\(type) points at \(target), which does not exist; add its A or AAAA record, or "
+                    + "check the final dot")
+        case .nodata where zones.lookup(buffer, type: .aaaa).outcome == .nodata && !isUncertain(a):
+            diagnostics.warning(
+                at: record.position,
+                "\(type) points at \(target), which has no A or AAAA record; add one")
+        default: checkCharacters(record, type)
+        }
+    }
+
+    private mutating func checkCharacters(_ record: ZoneRecord, _ type: RecordType) {
+        guard !isHostName(buffer.span) else { return }
+        diagnostics.warning(
+            at: record.position,
+            "\(type) points at \(target), but no host can have that name; use letters, digits and "
+                + "hyphens (RFC 1123, section 2.1)")
+    }
+
+    /// The target of a service has addresses; that of an alias exists (RFC 9460, section 2.4).
+    private mutating func checkService(_ record: ZoneRecord, _ type: RecordType, isAlias: Bool) {
+        let a = zones.lookup(buffer, type: .a)
+        guard !isUncertain(a) else { return }
+        if a.outcome == .nxdomain {
+            diagnostics.warning(
+                at: record.position,
+                "\(type) points at \(target), which does not exist; add its A or AAAA record, or "
+                    + "check the final dot")
+        } else if !isAlias, a.outcome == .nodata,
+            zones.lookup(buffer, type: .aaaa).outcome == .nodata
+        {
+            diagnostics.warning(
+                at: record.position,
+                "\(type) points at \(target), which has no A or AAAA record; add one "
+                    + "(RFC 9460, section 2.4.3)")
+        }
+    }
+}
+
+// MARK: - Aliases
+
+extension TargetChecks {
+    /// A chain of aliases leads to something, ends, and soon.
+    private mutating func checkAlias(_ record: ZoneRecord, _ type: RecordType) {
+        let a = zones.lookup(buffer, type: .a)
+        if a.outcome == .nxdomain {
+            if type == .cname, looksLikeAddress {
+                reportAddress(record, type)
+            } else if !isUncertain(a), !isMadeOnDemand(record) {
+                diagnostics.warning(
+                    at: record.position,
+                    "\(type) points at \(target), which does not exist; add it, or check the final dot"
+                )
+            }
+            return
+        }
+        if type == .cname, a.outcome != .cname, a.outcome != .dname { return }
+        guard load(record.owner, type) else { return }
+        followChain(record, type)
+    }
+
+    /// Certificates are proved by names that exist while they are proved (RFC 8555, section 8.4).
+    private func isMadeOnDemand(_ record: ZoneRecord) -> Bool {
+        record.owner.labels.first?.elementsEqual("_acme-challenge".utf8) == true
+    }
+
+    /// Loads the name by which the walk begins: that of a CNAME, or one below a DNAME.
+    private mutating func load(_ owner: Name, _ type: RecordType) -> Bool {
+        let start = type == .dname ? owner.prepending(label: "x".utf8) : owner
+        guard let start else { return false }
+        return buffer.load(start.wire.span, at: 0) != nil
+    }
+
+    private mutating func followChain(_ record: ZoneRecord, _ type: RecordType) {
+        let zones = zones
         var visited: [Int32] = []
-        while visited.count <= Self.maximumChain {
-            let found = lookup(buffer, type: .a)
-            guard found.outcome == .cname else { return }
+        while visited.count <= 2 * Self.maximumChain {
+            let found = zones.lookup(buffer, type: .a)
+            guard found.outcome == .cname || found.outcome == .dname else {
+                // Of a longer chain the alias is told that is this far from its end.
+                if visited.count == Self.maximumChain + 1 { reportChain(record, type) }
+                return
+            }
             if let start = visited.firstIndex(of: found.rrset) {
                 // Each loop is told once: at the first of its records that was compiled.
                 guard visited[start...].min() == visited.first else { return }
+                let others = visited.count - 1
                 diagnostics.warning(
                     at: record.position,
-                    "the CNAME of \(record.owner) leads back to itself"
-                        + (visited.count > 1 ? " over \(visited.count - 1) others" : "")
+                    "the \(type) of \(record.owner) leads back to itself"
+                        + (others > 0 ? " over \(others) other\(others > 1 ? "s" : "")" : "")
                         + "; point one of them at a name with addresses")
                 return
             }
             visited.append(found.rrset)
-            let target = rrset(found.rrset).blockStart + ZoneTree.recordHeader
-            guard buffer.load(octets, at: target) != nil else { return }
+            let target = zones.rrset(found.rrset).blockStart + ZoneTree.recordHeader
+            if found.outcome == .cname {
+                guard buffer.load(zones.octets, at: target) != nil else { return }
+            } else {
+                let kept = buffer.labelCount - Int(found.ownerLabels)
+                guard buffer.replaceSuffix(keeping: kept, with: zones.octets, at: target) else {
+                    // A name that grew too long (RFC 6672, section 2.2).
+                    return
+                }
+            }
         }
+        // So long that it may be a loop.
+        reportChain(record, type)
+    }
+
+    private mutating func reportChain(_ record: ZoneRecord, _ type: RecordType) {
         diagnostics.warning(
             at: record.position,
-            "the CNAME of \(record.owner) begins a chain of more than \(Self.maximumChain), which "
-                + "resolvers may not follow; point it nearer to the end")
+            "the \(type) of \(record.owner) begins a chain of more than \(Self.maximumChain) aliases, "
+                + "which resolvers may not follow (RFC 1034, section 3.6.2); point it nearer to the end"
+        )
     }
 }

@@ -104,6 +104,26 @@ public struct SteerReference: Sendable {
     /// How many uses are kept; as many as there can be diagnostics about them.
     public static let maximumUses = Diagnostics.limit
 
+    /// All services that sources name, for when they can't become a `ZoneSet`.
+    public static func all(in sources: [ZoneSource]) -> [SteerReference] {
+        var references: [SteerReference] = []
+        var indexes: [String: Int] = [:]
+        for source in sources {
+            for record in source.records {
+                guard case .steer(let service) = record.content else { continue }
+                let use = Use(owner: record.owner, position: record.position)
+                if let index = indexes[service] {
+                    guard references[index].uses.count < maximumUses else { continue }
+                    references[index].uses.append(use)
+                } else {
+                    indexes[service] = references.count
+                    references.append(SteerReference(service: service, uses: [use]))
+                }
+            }
+        }
+        return references
+    }
+
     public let service: String
     /// Where it is named, in file order of each zone; the first `maximumUses`.
     public internal(set) var uses: [Use]

@@ -29,11 +29,6 @@ extension ZoneTree {
                 at: record.position, "\(type) is a type of messages, not of zones; remove it")
             return false
         }
-        if sets.count - Int(node.sets.lowerBound) == Self.maximumTypes {
-            diagnostics.error(
-                at: record.position,
-                "\(record.owner) has records of more than \(Self.maximumTypes) types; remove some")
-        }
         return true
     }
 
@@ -70,28 +65,21 @@ extension ZoneTree {
     func checkCompany(
         of node: TreeNode, _ names: NameIndex, _ diagnostics: inout Diagnostics
     ) {
-        for place in setDrafts(of: node) {
-            checkSingle(place, &diagnostics)
-            guard place.type == .ns || place.type == .dname, names.isWildcard(node.name) else {
-                continue
+        for set in setDrafts(of: node) {
+            switch set.type {
+            case .soa:
+                checkSingle(set, &diagnostics)
+                checkSOA(set, &diagnostics)
+            case .cname: checkSingle(set, &diagnostics)
+            case .dname:
+                checkSingle(set, &diagnostics)
+                checkWildcard(set, at: node, names, &diagnostics)
+            case .ns: checkWildcard(set, at: node, names, &diagnostics)
+            case .mx: checkNullMX(set, &diagnostics)
+            default: break
             }
-            let record = record(order[Int(place.records.lowerBound)])
-            diagnostics.warning(
-                at: record.position,
-                "\(place.type) at the wildcard \(record.owner) is answered as plain data, it does "
-                    + "not \(place.type == .ns ? "delegate" : "rewrite") what the wildcard matches "
-                    + "(RFC 4592, section \(place.type == .ns ? "4.2" : "4.4")); name each "
-                    + "\(place.type == .ns ? "delegation" : "DNAME")")
         }
         checkAlias(node, &diagnostics)
-        if let dname = set(.dname, of: node), let place = sets[dname].records.first,
-            Name(wire: data(place))?.isSubdomain(of: names.name(node.name)) == true
-        {
-            diagnostics.warning(
-                at: position(of: dname),
-                "the DNAME of \(names.name(node.name)) points at or below itself, so no rewriting "
-                    + "of a name ends; point it elsewhere")
-        }
         if node.flags.contains(.dname), node.flags.contains(.cut),
             let dname = set(.dname, of: node)
         {
@@ -125,16 +113,48 @@ extension ZoneTree {
                 + (node.name == apex ? "; at an apex use A, AAAA or STEER" : ""))
     }
 
-    /// There is at most one SOA, CNAME and DNAME at a name.
+    /// There is at most one SOA, CNAME and DNAME at a name (RFC 1035, section 5.2; RFC 2181, section
+    /// 10.1; RFC 6672, section 2.4).
     private func checkSingle(_ set: SetDraft, _ diagnostics: inout Diagnostics) {
-        guard [.soa, .cname, .dname].contains(set.type), set.records.count > 1 else { return }
+        let section =
+            switch set.type {
+            case .soa: "RFC 1035, section 5.2"
+            case .cname: "RFC 2181, section 10.1"
+            default: "RFC 6672, section 2.4"
+            }
         for place in set.records.dropFirst() {
             let record = record(order[Int(place)])
             diagnostics.error(
                 at: record.position,
-                "\(record.owner) has more than one \(set.type); there can be only one, remove the "
-                    + "others")
+                "\(record.owner) has more than one \(set.type); there can be only one (\(section)), "
+                    + "remove the others")
         }
+    }
+
+    /// NS and DNAME have no effect at a wildcard (RFC 4592, sections 4.2 and 4.4).
+    private func checkWildcard(
+        _ set: SetDraft, at node: TreeNode, _ names: NameIndex, _ diagnostics: inout Diagnostics
+    ) {
+        guard names.isWildcard(node.name) else { return }
+        let record = record(order[Int(set.records.lowerBound)])
+        let (does, section, each) =
+            set.type == .ns ? ("delegate", "4.2", "delegation") : ("rewrite", "4.4", "DNAME")
+        diagnostics.warning(
+            at: record.position,
+            "\(set.type) at the wildcard \(record.owner) is answered as plain data, it does not "
+                + "\(does) what the wildcard matches (RFC 4592, section \(section)); name each \(each)"
+        )
+    }
+
+    /// "This domain takes no mail" stands alone (RFC 7505, section 3).
+    private func checkNullMX(_ set: SetDraft, _ diagnostics: inout Diagnostics) {
+        guard set.records.count > 1, let null = set.records.first(where: { data($0).count == 3 })
+        else { return }
+        let record = record(order[Int(null)])
+        diagnostics.warning(
+            at: record.position,
+            "\"MX 0 .\" says that \(record.owner) takes no mail, beside MX records that say it does; "
+                + "keep one or the others (RFC 7505, section 3)")
     }
 
     /// A zone has an SOA and name servers at its apex (RFC 1035, section 5.2; RFC 2181, section 6.1).
@@ -146,14 +166,25 @@ extension ZoneTree {
         if node.flatMap({ set(.soa, of: $0) }) == nil {
             diagnostics.error(
                 at: file,
-                "the zone \(source.apex) has no SOA; add \"@ SOA ns1 hostmaster 1 1h 15m 1w 1m\"")
+                "the zone \(source.apex) has no SOA (RFC 1035, section 5.2); "
+                    + "add \"@ SOA ns1 hostmaster 1 1h 15m 1w 1m\"")
         }
         if node.flatMap({ set(.ns, of: $0) }) == nil {
             diagnostics.error(
                 at: file,
-                "the zone \(source.apex) has no NS at its apex; add \"@ NS\" for every server that "
-                    + "it is delegated to")
+                "the zone \(source.apex) has no NS at its apex (RFC 2181, section 6.1); add \"@ NS\" "
+                    + "for every server that it is delegated to")
         }
+    }
+
+    /// DS stands beside the NS records of a delegation (RFC 4034, section 5).
+    func checkDS(_ node: TreeNode, _ diagnostics: inout Diagnostics) {
+        guard !node.isOccluded, let ds = set(.ds, of: node) else { return }
+        let record = record(order[Int(sets[ds].records.lowerBound)])
+        diagnostics.warning(
+            at: record.position,
+            "DS at \(record.owner), which has no NS records, so that nothing is delegated there "
+                + "(RFC 4034, section 5); add them, or remove it")
     }
 
     /// Reports what a cut hides: all but NS, DS and glue.
@@ -166,13 +197,16 @@ extension ZoneTree {
         }
         let atCut = node.flags.contains(.cut) && !node.isOccluded
         for set in setDrafts(of: node) {
-            if [.a, .aaaa].contains(set.type) { continue }
-            if atCut, [.ns, .ds, .rrsig, .nsec].contains(set.type) { continue }
+            let isAddress = set.type == .a || set.type == .aaaa
+            if isAddress, nameServers.contains(node.name) { continue }
+            // A DNAME at a cut is an error already.
+            if atCut, [.ns, .ds, .rrsig, .nsec, .dname].contains(set.type) { continue }
             let record = record(order[Int(set.records.lowerBound)])
             diagnostics.warning(
                 at: record.position,
                 "\(set.type) of \(record.owner) is never answered, as the NS records of \(cut) "
-                    + "delegate that name; move it to the other zone")
+                    + "delegate that name\(isAddress ? " and none points at it, as glue" : ""); "
+                    + "move it to the other zone (RFC 1034, section 4.2.1)")
         }
     }
 
@@ -194,9 +228,16 @@ extension ZoneTree {
     }
 }
 
-/// Returns serial and minimum of well-formed SOA data, which ends in five 32-bit numbers
-/// (RFC 1035, section 3.3.13).
-func soaFields(_ data: [UInt8]) -> (serial: UInt32, minimum: UInt32) {
-    let word = { (start: Int) in data[start..<start + 4].reduce(0) { $0 << 8 | UInt32($1) } }
-    return (word(data.count - 20), word(data.count - 4))
+/// The five 32-bit numbers at the end of SOA data (RFC 1035, section 3.3.13).
+struct SOAFields {
+    let serial, refresh, retry, expire, minimum: UInt32
+
+    /// - Precondition: the data is well formed.
+    init(_ data: [UInt8]) {
+        let word = { (start: Int) in
+            data[data.count + start..<data.count + start + 4].reduce(0) { $0 << 8 | UInt32($1) }
+        }
+        (serial, refresh, retry) = (word(-20), word(-16), word(-12))
+        (expire, minimum) = (word(-8), word(-4))
+    }
 }

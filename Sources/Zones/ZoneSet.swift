@@ -75,6 +75,7 @@ public final class ZoneSet: Sendable {
 
     /// Checks the sources and compiles them; nil if they have errors, all of which are reported.
     public init?(_ sources: [ZoneSource], diagnostics: inout Diagnostics) {
+        let errorsBefore = diagnostics.errorCount
         guard let tables = ZoneSetBuilder.build(sources, &diagnostics) else { return nil }
         steerReferences = tables.steerReferences
         zones = tables.zones
@@ -85,7 +86,8 @@ public final class ZoneSet: Sendable {
         glueRows = FlatArray(tables.glue)
         additionalRows = FlatArray(tables.additional)
         arena = FlatArray(tables.arena)
-        warnAboutTargets(sources, &diagnostics)
+        checkTargets(sources, faulty: tables.faultyApexes, &diagnostics)
+        guard diagnostics.errorCount == errorsBefore else { return nil }
     }
 
     /// The number of names that can be found, with those that only lead to others.

@@ -16,6 +16,8 @@ struct ZoneSetBuilder {
         var arena: [UInt8] = []
         var zones: [ZoneSummary] = []
         var steerReferences: [SteerReference] = []
+        /// The apexes of zones of which records were left out: what they don't have may be among those.
+        var faultyApexes: [Name] = []
     }
 
     /// Octets of names and records together: what a row can say.
@@ -23,11 +25,11 @@ struct ZoneSetBuilder {
     /// An eight-octet load may begin at the last octet of the last name.
     private static let arenaPadding = 8
 
-    private var names: NameIndex
-    private var trees: [ZoneTree]
+    private(set) var names: NameIndex
+    private(set) var trees: [ZoneTree]
     private var tables = Tables()
     /// The zone that each name belongs to: that of the nearest apex above it; -1 for none.
-    private var zoneOfName: [Int32]
+    private(set) var zoneOfName: [Int32]
     /// For each name the index of its node in the tree of its zone, or -1.
     private var seen: [Int32]
     /// For each name its final node, or -1.
@@ -36,37 +38,33 @@ struct ZoneSetBuilder {
     private var parentSide: [Int32]
     private var steerIndexes: [String: Int32] = [:]
 
-    /// Returns the tables; nil if the sources have errors, which are all reported.
+    /// Returns the tables; nil if there can be none.
+    ///
+    /// Zones with errors are compiled as far as they go, so that their errors hide no finding of
+    /// others: the tables are to be used only if no error was reported.
     static func build(
         _ sources: [ZoneSource], names: consuming NameIndex = NameIndex(),
         _ diagnostics: inout Diagnostics
     ) -> Tables? {
-        let errorsBefore = diagnostics.errorCount
-        var firstFile: [Name: String] = [:]
-        var trees: [ZoneTree] = []
-        for source in sources where !names.isFull {
-            if let first = firstFile.updateValue(source.file, forKey: source.apex) {
-                diagnostics.error(
-                    at: SourcePosition(file: source.file),
-                    "the zone \(source.apex) is here and in \(first); keep one of them")
-                continue
-            }
-            trees.append(ZoneTree(source, &names, &diagnostics))
-        }
+        guard let trees = plant(sources, &names, &diagnostics) else { return nil }
         let octets = trees.reduce(names.octets.count) { sum, tree in
             tree.order.indices.reduce(sum) {
                 $0 + ZoneTree.recordHeader + tree.data(Int32($1)).count
             }
         }
-        if octets > maximumArena {
+        guard octets <= maximumArena else {
             diagnostics.error(
                 at: SourcePosition(file: sources.first?.file ?? ""),
                 "the zones take \(octets) octets together; the limit is \(maximumArena)")
+            return nil
         }
-        guard diagnostics.errorCount == errorsBefore else { return nil }
-        var builder = ZoneSetBuilder(names, trees)
+        // Without an SOA there is no zone to speak of.
+        var builder = ZoneSetBuilder(names, trees.filter(\.hasSOA))
+        builder.tables.faultyApexes = trees.filter { !$0.isComplete || !$0.hasSOA }.map(
+            \.source.apex)
         builder.assignZones()
-        builder.assignNodes(&diagnostics)
+        builder.assignNodes()
+        builder.checkFamilies(&diagnostics)
         builder.addNodes()
         builder.addSlots()
         builder.addZones()
@@ -75,6 +73,33 @@ struct ZoneSetBuilder {
             .add(to: &builder.tables)
         builder.tables.arena += [UInt8](repeating: 0, count: arenaPadding)
         return builder.tables
+    }
+
+    /// Sorts the records of every source into its tree; nil if they are too many.
+    private static func plant(
+        _ sources: [ZoneSource], _ names: inout NameIndex, _ diagnostics: inout Diagnostics
+    ) -> [ZoneTree]? {
+        var firstFile: [Name: String] = [:]
+        var trees: [ZoneTree] = []
+        for (index, source) in sources.enumerated() {
+            if names.isFull {
+                let more = sources.count - index - 1
+                diagnostics.error(
+                    at: SourcePosition(file: source.file),
+                    "the zone \(source.apex)\(more > 0 ? " and \(more) more" : "") were not looked at, as "
+                        + "the names of the zones before take all the room there is; serve fewer names"
+                )
+                break
+            }
+            if let first = firstFile.updateValue(source.file, forKey: source.apex) {
+                diagnostics.error(
+                    at: SourcePosition(file: source.file),
+                    "the zone \(source.apex) is here and in \(first); keep one of them")
+                continue
+            }
+            trees.append(ZoneTree(source, &names, &diagnostics))
+        }
+        return names.isFull ? nil : trees
     }
 
     private init(_ names: NameIndex, _ trees: [ZoneTree]) {
@@ -101,7 +126,7 @@ extension ZoneSetBuilder {
 
     /// Numbers the final nodes: every name that its zone sees, all their ancestors, and then the
     /// parents' sides of the cuts between zones that are all served here.
-    private mutating func assignNodes(_ diagnostics: inout Diagnostics) {
+    private mutating func assignNodes() {
         var isNeeded = [Bool](repeating: false, count: names.count)
         isNeeded[0] = true
         for (zone, tree) in trees.enumerated() {
@@ -127,50 +152,14 @@ extension ZoneSetBuilder {
                 count += 1
             }
         }
-        warnAboutServedChildren(&diagnostics)
     }
 
     /// The nearest zone above another zone's apex, or nil.
-    private func parentZone(of tree: ZoneTree) -> Int32? {
+    func parentZone(of tree: ZoneTree) -> Int32? {
         let above = names.parents[Int(tree.apex)]
         guard above >= 0 else { return nil }
         let zone = zoneOfName[Int(above)]
         return zone < 0 ? nil : zone
-    }
-
-    /// Warns where a parent zone does not delegate a child zone that is served, or has records that
-    /// the child zone hides.
-    private func warnAboutServedChildren(_ diagnostics: inout Diagnostics) {
-        for tree in trees {
-            guard let parent = parentZone(of: tree) else { continue }
-            let above = trees[Int(parent)]
-            let node = above.node(of: tree.apex)
-            let isDelegated =
-                node?.flags.contains(.cut) == true || above.occluder(of: tree.apex, names) != nil
-            guard !isDelegated else { continue }
-            diagnostics.warning(
-                at: SourcePosition(file: above.source.file),
-                "\(above.source.apex) has no NS records for \(tree.source.apex), which is served "
-                    + "here from \(tree.source.file); add them, or resolvers may not find it")
-        }
-        for (zone, tree) in trees.enumerated() {
-            for node in tree.nodes where !node.isOccluded {
-                let owner = zoneOfName[Int(node.name)]
-                guard owner != Int32(zone), !node.flags.contains(.cut),
-                    let first = node.steer >= 0
-                        ? node.steer
-                        : tree.setDrafts(of: node).first.map({
-                            tree.order[Int($0.records.lowerBound)]
-                        })
-                else { continue }
-                let record = tree.record(first)
-                let other = trees[Int(owner)].source
-                diagnostics.warning(
-                    at: record.position,
-                    "\(record.owner) is never answered from here, as the zone \(other.apex) is "
-                        + "served from \(other.file); move the record there")
-            }
-        }
     }
 }
 
@@ -321,9 +310,9 @@ extension ZoneSetBuilder {
     private mutating func addZones() {
         for (zone, tree) in trees.enumerated() {
             guard let apex = tree.node(of: tree.apex), let soa = tree.set(.soa, of: apex) else {
-                preconditionFailure("a zone without SOA is refused before")
+                preconditionFailure("a zone without SOA is left out before")
             }
-            let fields = soaFields(tree.data(tree.sets[soa].records.lowerBound))
+            let fields = SOAFields(tree.data(tree.sets[soa].records.lowerBound))
             let row = appendSet(zone, soa, ttl: min(tree.sets[soa].ttl, fields.minimum))
             tables.zoneRows.append(
                 ZoneRow(negativeSOA: row, apexLabels: names.labelCounts[Int(tree.apex)]))
@@ -375,7 +364,8 @@ extension ZoneSetBuilder {
                     diagnostics.warning(
                         at: record.position,
                         "\(target) serves \(cutName) from inside it, but has no address here; add "
-                            + "its A or AAAA record as glue, or nobody can find it")
+                            + "its A or AAAA record as glue, or nobody can find it "
+                            + "(RFC 1034, section 4.2.1)")
                 }
                 continue
             }

@@ -29,10 +29,12 @@ struct TreeNode {
 
 /// One zone's names and RRsets.
 struct ZoneTree {
-    /// Types at one name: they are looked through one by one. The limit that BIND has, too.
+    /// Types at one name: they are looked through one by one. The limit that BIND has since
+    /// CVE-2024-1737.
     static let maximumTypes = 100
     /// Octets of one RRset's block: with the header, the longest question and an OPT of 512 octets
-    /// it has to fit into the 65,535 octets of a message over TCP.
+    /// it has to fit into the 65,535 octets of a message over TCP, no name in it compressed. This
+    /// bounds the number of its records as well: a block is copied whole, whatever it holds.
     static let maximumBlock = 65_535 - 12 - 259 - 512
     /// Octets of a record before its data: owner pointer, type, class, TTL, data length.
     static let recordHeader = 12
@@ -45,9 +47,16 @@ struct ZoneTree {
     var order: [Int32] = []
     /// The node of each name that the zone has.
     var nodeOfName: [Int32: Int32] = [:]
+    /// The names that NS records point at, if there are cuts or DNAMEs.
+    var nameServers: Set<Int32> = []
+    /// Nodes that have DS but no NS.
+    private var nodesWithDSAlone: [Int] = []
+    /// Whether all records of the file are here; faulty ones are left out.
+    private(set) var isComplete: Bool
 
     init(_ source: ZoneSource, _ names: inout NameIndex, _ diagnostics: inout Diagnostics) {
         self.source = source
+        isComplete = source.isComplete
         apex = names.intern(source.apex)
         let entries = sortedEntries(&names, &diagnostics)
         var position = 0
@@ -60,7 +69,9 @@ struct ZoneTree {
         }
         checkApex(names, &diagnostics)
         occlude(names, &diagnostics)
-        addEmptyNonTerminals(names)
+        for index in nodesWithDSAlone { checkDS(nodes[index], &diagnostics) }
+        warnAboutRepeatedApex(names, &diagnostics)
+        addEmptyNonTerminals(names, &diagnostics)
     }
 
     /// A record's place in the order of the tree; STEER sorts as type 0.
@@ -71,16 +82,17 @@ struct ZoneTree {
     }
 
     /// Numbers the owners of all records in the zone and sorts the records by name and type.
-    private func sortedEntries(
+    private mutating func sortedEntries(
         _ names: inout NameIndex, _ diagnostics: inout Diagnostics
     ) -> [Entry] {
         var entries: [Entry] = []
         entries.reserveCapacity(source.records.count)
         for (index, record) in source.records.enumerated() {
             guard record.owner.isSubdomain(of: source.apex) else {
+                isComplete = false
                 diagnostics.error(
                     at: record.position,
-                    "\(record.owner) is outside the zone \(source.apex); "
+                    "\(record.owner) is outside the zone \(source.apex) (RFC 1035, section 5.2); "
                         + "move it to its own zone, or check $ORIGIN and the final dot")
                 continue
             }
@@ -106,6 +118,7 @@ struct ZoneTree {
         guard let name = entries.first?.name else { return }
         var node = TreeNode(name: name, sets: Int32(sets.count)..<Int32(sets.count))
         if name == apex { node.flags.insert(.apex) }
+        var typeCount = 0
         var position = entries.startIndex
         while position < entries.endIndex {
             let type = entries[position].type
@@ -116,19 +129,32 @@ struct ZoneTree {
                 node.flags.insert(.steered)
                 checkSteers(entries[position..<end], &diagnostics)
             } else {
-                addSet(entries[position..<end], at: node, &diagnostics)
+                typeCount += 1
+                if typeCount == Self.maximumTypes + 1 {
+                    reportTypes(entries[position].record, &diagnostics)
+                    isComplete = false
+                }
+                if typeCount <= Self.maximumTypes {
+                    addSet(entries[position..<end], at: node, &diagnostics)
+                }
             }
             position = end
         }
         node.sets = node.sets.lowerBound..<Int32(sets.count)
+        var hasDS = false
+        var hasAddress = node.steer >= 0
         for set in setDrafts(of: node) {
             switch set.type {
+            case .a, .aaaa: hasAddress = true
             case .ns where name != apex && !names.isWildcard(name): node.flags.insert(.cut)
             case .cname: node.flags.insert(.cname)
             case .dname: node.flags.insert(.dname)
+            case .ds: hasDS = true
             default: break
             }
         }
+        if hasAddress { checkHostName(node, names, &diagnostics) }
+        if hasDS, set(.ns, of: node) == nil { nodesWithDSAlone.append(nodes.count) }
         checkCompany(of: node, names, &diagnostics)
         nodeOfName[name] = Int32(nodes.count)
         nodes.append(node)
@@ -140,25 +166,31 @@ struct ZoneTree {
     ) {
         guard let first = entries.first else { return }
         let type = RecordType(first.type)
-        guard isPossible(type, at: node, first: first.record, &diagnostics) else { return }
-        let start = Int32(order.count)
-        var seen: Set<[UInt8]> = []
-        var ttl = record(first.record).ttl
+        guard isPossible(type, at: node, first: first.record, &diagnostics) else {
+            isComplete = false
+            return
+        }
+        let start = order.count
+        var firstPlaces: [[UInt8]: Int32] = [:]
+        let firstRecord = record(first.record)
+        var ttl = firstRecord.ttl
+        var hasToldTTL = type == .rrsig
         var length = 0
         for entry in entries {
             let record = record(entry.record)
-            guard let data = checkedData(of: record, &diagnostics) else { continue }
-            if entries.count > 1, !seen.insert(comparable(data, type)).inserted {
-                diagnostics.warning(
-                    at: record.position, "this \(type) record is here twice; remove one of them")
+            guard let data = checkedData(of: record, &diagnostics) else {
+                isComplete = false
                 continue
             }
-            if record.ttl != ttl, type != .rrsig {
-                diagnostics.warning(
-                    at: record.position,
-                    "the \(type) records of \(record.owner) have TTL \(record.ttl) and \(ttl); "
-                        + "they share one, so give them the same (RFC 2181, section 5.2): "
-                        + "the lower one is used")
+            if entries.count > 1,
+                let same = firstPlaces.updateValue(entry.record, forKey: comparable(data, type))
+            {
+                reportDuplicate(record, of: self.record(same), type, &diagnostics)
+                continue
+            }
+            if record.ttl != firstRecord.ttl, !hasToldTTL {
+                hasToldTTL = true
+                reportTTL(record, firstRecord, type, &diagnostics)
             }
             ttl = min(ttl, record.ttl)
             length += Self.recordHeader + data.count
@@ -166,12 +198,14 @@ struct ZoneTree {
         }
         if length > Self.maximumBlock {
             diagnostics.error(
-                at: record(first.record).position,
-                "the \(type) records of \(record(first.record).owner) take \(length) octets, more "
-                    + "than the \(Self.maximumBlock) that fit into a message; remove some")
+                at: firstRecord.position,
+                "the \(type) records of \(firstRecord.owner) take \(length) octets, more than the "
+                    + "\(Self.maximumBlock) that fit into a message; remove some")
+            order.removeLast(order.count - start)
+            isComplete = false
         }
         guard start < order.count else { return }
-        sets.append(SetDraft(type: type, ttl: ttl, records: start..<Int32(order.count)))
+        sets.append(SetDraft(type: type, ttl: ttl, records: Int32(start)..<Int32(order.count)))
     }
 
     func record(_ index: Int32) -> ZoneRecord { source.records[Int(index)] }
@@ -190,6 +224,8 @@ struct ZoneTree {
         guard case .data(_, let data) = record(order[Int(place)]).content else { return [] }
         return data
     }
+
+    var hasSOA: Bool { node(of: apex).flatMap { set(.soa, of: $0) } != nil }
 
     func node(of name: Int32) -> TreeNode? { nodeOfName[name].map { nodes[Int($0)] } }
 }
@@ -215,6 +251,7 @@ extension ZoneTree {
     private mutating func occlude(_ names: NameIndex, _ diagnostics: inout Diagnostics) {
         let hides = nodes.contains { !$0.flags.isDisjoint(with: [.cut, .dname]) }
         guard hides else { return }
+        nameServers = nameServerTargets(names)
         for index in nodes.indices where nodes[index].name != apex {
             let node = nodes[index]
             if let occluder = occluder(of: node.name, names) {
@@ -230,15 +267,34 @@ extension ZoneTree {
         }
     }
 
+    /// The names that the zone mentions and its NS records point at.
+    private func nameServerTargets(_ names: NameIndex) -> Set<Int32> {
+        var targets: Set<Int32> = []
+        for set in sets where set.type == .ns {
+            for place in set.records {
+                if let name = Name(wire: data(place)), let number = names.number(of: name) {
+                    targets.insert(number)
+                }
+            }
+        }
+        return targets
+    }
+
     /// Adds a node without records for every name between the apex and one that has records: it
     /// exists, with nothing at it (RFC 4592, section 2.2.2).
-    private mutating func addEmptyNonTerminals(_ names: NameIndex) {
+    private mutating func addEmptyNonTerminals(
+        _ names: NameIndex, _ diagnostics: inout Diagnostics
+    ) {
         let end = Int32(sets.count)
         for index in nodes.indices where !nodes[index].isOccluded {
             var name = nodes[index].name
             while name != apex {
                 name = names.parents[Int(name)]
-                guard name >= 0, nodeOfName[name] == nil else { break }
+                guard name >= 0 else { break }
+                if names.isWildcard(name), name != apex {
+                    warnAboutInnerAsterisk(nodes[index], &diagnostics)
+                }
+                guard nodeOfName[name] == nil else { break }
                 nodeOfName[name] = Int32(nodes.count)
                 nodes.append(TreeNode(name: name, sets: end..<end))
             }

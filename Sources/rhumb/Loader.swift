@@ -77,12 +77,13 @@ struct Loader: Sendable {
             poolFiles.files, monitors: &monitorEntries, diagnostics: &diagnostics)
         let geography = loadGeography(settings, &diagnostics)
         let monitors = Monitor.read(monitorEntries, &diagnostics)
-        guard let zones, let configuration, let geography, !diagnostics.hasErrors else {
-            if let zones, poolFiles.isComplete,
+        guard let zones = zones.set, let configuration, let geography, !diagnostics.hasErrors else {
+            if poolFiles.isComplete,
                 let services = SteeringConfiguration.statedServices(poolFiles.files)
             {
                 // Linking is out of the question, but its errors show in the same run.
-                Content.checkReferences(of: zones, to: services, &diagnostics)
+                Content.checkReferences(
+                    of: SteerReference.all(in: zones.sources), to: services, &diagnostics)
             }
             return nil
         }
@@ -163,15 +164,16 @@ struct Loader: Sendable {
         return CookieSecrets.parse(octets, file: file, diagnostics: &diagnostics)
     }
 
+    /// Reads all zone files; no set if any has an error.
     private func loadZones(
         _ directory: String, _ diagnostics: inout Diagnostics, _ withZones: ([ZoneSource]) -> Void
-    ) -> ZoneSet? {
+    ) -> (set: ZoneSet?, sources: [ZoneSource]) {
         guard let files = listDirectory(directory, suffix: ".zone") else {
             diagnostics.error(
                 at: SourcePosition(file: directory),
                 "not a readable directory; put zone files there, or name another with zones: in rhumb.yaml"
             )
-            return nil
+            return (nil, [])
         }
         if files.isEmpty {
             diagnostics.error(
@@ -182,7 +184,7 @@ struct Loader: Sendable {
         let readable = sources.compactMap(\.self)
         withZones(readable)
         let zones = ZoneSet(readable, diagnostics: &diagnostics)
-        return readable.count == sources.count ? zones : nil
+        return (readable.count == sources.count ? zones : nil, readable)
     }
 
     /// Reads the pool files; not complete if one of them can't be read.

@@ -208,6 +208,108 @@ struct ZoneSetLookupTests {
         #expect(try Self.mixed().told(name, type) == expected)
     }
 
+    /// A zone, its child, and a grandchild two levels further down whose parent level nobody serves.
+    static func family() throws -> ZoneSet {
+        try zoneSet(
+            zone(
+                "e.",
+                """
+                @ NS ns
+                ns A 192.0.2.1
+                * TXT any
+                child NS ns.child
+                child DS 1 8 2 00
+                ns.child A 192.0.2.2
+                b.c.child TXT occluded-and-served
+                gone NS ns.gone
+                ns.gone A 192.0.2.3
+                *.gone TXT below-cut
+                deep.er.gone TXT below-cut
+                leaf A 192.0.2.4
+                x.ent A 192.0.2.5
+                *.star.ent2 A 192.0.2.6
+                s.ent3 STEER web
+                cut.ent4 NS ns
+                *.beside TXT any
+                cut.beside NS ns
+                a.cut.beside TXT occluded
+                old DNAME new
+                new TXT target
+                """),
+            zone("child.e.", "@ NS ns.child.e.\nns.child.e. A 192.0.2.2\nb TXT b\nd.b.a TXT x"),
+            zone("g.m.child.e.", "@ TXT grandchild\nx.y TXT x"))
+    }
+
+    @Test(
+        "parent and child, both served: who answers (RFC 1034, section 4.2; RFC 4035, section 3.1.4.1)",
+        arguments: [
+            ("child.e.", "DS", "answer child.e. DS in e."),
+            ("child.e.", "NS", "answer child.e. NS in child.e."),
+            ("child.e.", "SOA", "answer child.e. SOA in child.e."),
+            ("child.e.", "A", "nodata in child.e."),
+            ("ns.child.e.", "A", "answer ns.child.e. A in child.e."),
+            ("b.c.child.e.", "TXT", "nxdomain in child.e."),
+            ("q.child.e.", "TXT", "nxdomain in child.e."),
+            ("q.child.e.", "DS", "nxdomain in child.e."),
+            ("gone.e.", "DS", "nodata in e."), ("gone.e.", "NS", "referral gone.e. NS in e."),
+            ("gone.e.", "SOA", "referral gone.e. NS in e."),
+            // Two levels down; nothing delegates to it, and between them is no zone.
+            ("g.m.child.e.", "TXT", "answer g.m.child.e. TXT in g.m.child.e."),
+            ("g.m.child.e.", "DS", "nodata in g.m.child.e."),
+            ("y.g.m.child.e.", "TXT", "nodata in g.m.child.e."),
+            ("z.g.m.child.e.", "TXT", "nxdomain in g.m.child.e."),
+            ("m.child.e.", "TXT", "nxdomain in child.e."),
+            ("h.m.child.e.", "TXT", "nxdomain in child.e."),
+        ])
+    func parentAndChild(name: String, type: String, expected: String) throws {
+        #expect(try Self.family().told(name, type) == expected)
+    }
+
+    @Test(
+        "what exists, what is hidden, and how far wildcards reach",
+        arguments: [
+            // RFC 8020: what is below a name that does not exist does not exist either.
+            ("q.child.e.", "A", "nxdomain in child.e."),
+            ("r.q.child.e.", "A", "nxdomain in child.e."),
+            ("q.leaf.e.", "A", "nxdomain in e."), ("r.q.leaf.e.", "TXT", "nxdomain in e."),
+            // Empty non-terminals exist (RFC 4592, section 2.2.2), above whatever stands below.
+            ("ent.e.", "A", "nodata in e."), ("q.ent.e.", "TXT", "nxdomain in e."),
+            ("ent2.e.", "TXT", "nodata in e."), ("star.ent2.e.", "A", "nodata in e."),
+            ("q.star.ent2.e.", "A", "answer q.star.ent2.e. A synthesised in e."),
+            ("ent3.e.", "A", "nodata in e."), ("ent4.e.", "TXT", "nodata in e."),
+            ("a.b.child.e.", "TXT", "nxdomain in child.e."),
+            ("a.child.e.", "TXT", "nodata in child.e."),
+            ("b.a.child.e.", "A", "nodata in child.e."),
+            // Occluded: below a cut there is only the referral (RFC 1034, section 4.3.2, step 3b).
+            ("deep.er.gone.e.", "TXT", "referral gone.e. NS in e."),
+            ("er.gone.e.", "TXT", "referral gone.e. NS in e."),
+            ("*.gone.e.", "TXT", "referral gone.e. NS in e."),
+            ("ns.gone.e.", "A", "referral gone.e. NS in e."),
+            // A wildcard beside a cut ends where the cut begins (RFC 4592, section 2.2.1).
+            ("q.beside.e.", "TXT", "answer q.beside.e. TXT synthesised in e."),
+            ("cut.beside.e.", "TXT", "referral cut.beside.e. NS in e."),
+            ("q.cut.beside.e.", "TXT", "referral cut.beside.e. NS in e."),
+            ("a.cut.beside.e.", "TXT", "referral cut.beside.e. NS in e."),
+            ("q.q.beside.e.", "TXT", "answer q.q.beside.e. TXT synthesised in e."),
+            // That of the apex reaches what no other name stands above.
+            ("q.e.", "TXT", "answer q.e. TXT synthesised in e."),
+            ("q.q.e.", "DS", "nodata synthesised in e."),
+            ("beside.e.", "TXT", "nodata in e."),
+            ("q.old.e.", "TXT", "dname old.e. DNAME in e."),
+        ])
+    func existence(name: String, type: String, expected: String) throws {
+        #expect(try Self.family().told(name, type) == expected)
+    }
+
+    @Test("a wildcard covers the level that nobody serves between two zones")
+    func unservedLevel() throws {
+        let set = try zoneSet(zone("e.", "* TXT any"), zone("g.m.e.", "@ TXT g"))
+        #expect(try set.told("m.e.", "TXT") == "answer m.e. TXT synthesised in e.")
+        #expect(try set.told("h.m.e.", "TXT") == "answer h.m.e. TXT synthesised in e.")
+        #expect(try set.told("g.m.e.", "TXT") == "answer g.m.e. TXT in g.m.e.")
+        #expect(try set.told("q.g.m.e.", "TXT") == "nxdomain in g.m.e.")
+    }
+
     @Test("a steered answer carries its service, its TTL and the record's place")
     func steerReferences() throws {
         let set = try Self.mixed()

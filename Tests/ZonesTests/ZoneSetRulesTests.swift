@@ -14,8 +14,20 @@ struct RuleCase: Sendable, CustomTestStringConvertible {
     /// Words of the message.
     let says: String
 
-    init(_ rule: String, _ text: String, _ line: Int, _ says: String) {
+    /// Whether the test puts an SOA before it.
+    let soa: Bool
+    /// How often it is told, each time of another line.
+    var times = 1
+
+    init(_ rule: String, _ text: String, _ line: Int, _ says: String, soa: Bool = true) {
         (self.rule, self.text, self.line, self.says) = (rule, text, line, says)
+        self.soa = soa
+    }
+
+    func told(_ times: Int) -> RuleCase {
+        var copy = self
+        copy.times = times
+        return copy
     }
 
     var testDescription: String { rule }
@@ -69,11 +81,24 @@ struct ZoneSetRulesTests {
     }
 
     static let warnings: [RuleCase] = [
-        RuleCase("DNAME to below itself", "a DNAME x.a", 3, "the DNAME of a.e. points at or below"),
-        RuleCase("DNAME to itself", "a DNAME a", 3, "the DNAME of a.e. points at or below"),
-        RuleCase("a duplicate", "a A 192.0.2.1\na A 192.0.2.1", 4, "twice"),
-        RuleCase("a duplicate in other case", "a MX 1 B.f.\na MX 1 b.F.", 4, "twice"),
-        RuleCase("TTLs that differ", "a 60 A 192.0.2.1\na 30 A 192.0.2.2", 4, "TTL 30 and 60"),
+        RuleCase(
+            "DNAME to below itself", "a DNAME x.a", 3, "the DNAME of a.e. leads back to itself"),
+        RuleCase("DNAME to itself", "a DNAME a", 3, "the DNAME of a.e. leads back to itself"),
+        RuleCase("a DNAME loop", "a DNAME b\nb DNAME c\nc DNAME a", 3, "itself over 2 others"),
+        RuleCase(
+            "a loop of DNAME and CNAME", "a CNAME x.b\nb DNAME c\nx.c CNAME a", 3,
+            "itself over 2 others"),
+        RuleCase("DNAME to nothing", "a DNAME b", 3, "points at b.e., which does not exist"),
+        RuleCase("CNAME to nothing", "a CNAME b", 3, "points at b.e., which does not exist"),
+        RuleCase("a duplicate", "a A 192.0.2.1\na A 192.0.2.1", 4, "the same as line 3"),
+        RuleCase("a duplicate in other case", "a MX 1 B.f.\na MX 1 b.F.", 4, "the same as line 3"),
+        RuleCase(
+            "TTLs that differ", "a 60 A 192.0.2.1\na 30 A 192.0.2.2", 4,
+            "TTL 30 here and 60 in line 3"),
+        RuleCase(
+            "TTLs that differ, told once an RRset",
+            "a 60 A 192.0.2.1\na 30 A 192.0.2.2\na 60 A 192.0.2.3\na 10 A 192.0.2.4", 4, "TTL 30"),
+        RuleCase("TTL 2", "a 30 TXT x\na 30 TXT y\na 60 TXT z", 5, "TTL 60 here and 30 in line 3"),
         RuleCase("data below a cut", "a NS n.\nb.a TXT x", 4, "TXT of b.a.e. is never answered"),
         RuleCase("data at a cut", "a NS n.\na MX 1 n.", 4, "MX of a.e. is never answered"),
         RuleCase("missing glue", "a NS n.a", 3, "n.a.e. serves a.e. from inside it"),
@@ -81,24 +106,46 @@ struct ZoneSetRulesTests {
         RuleCase("MX that is an alias", "@ MX 1 n\nn CNAME m.", 3, "is an alias"),
         RuleCase("MX that does not exist", "@ MX 1 n", 3, "n.e., which does not exist"),
         RuleCase("NS without address", "@ NS n\nn TXT x", 3, "has no A or AAAA"),
+        RuleCase("SRV that is an alias", "_s SRV 0 0 1 n\nn CNAME m.", 3, "(RFC 2782)"),
+        RuleCase("SRV that does not exist", "_s SRV 0 0 1 n", 3, "n.e., which does not exist"),
+        RuleCase("HTTPS that does not exist", "a HTTPS 1 n", 3, "n.e., which does not exist"),
+        RuleCase("HTTPS alias to nothing", "a HTTPS 0 n", 3, "n.e., which does not exist"),
+        RuleCase("HTTPS without address", "a HTTPS 1 n\nn TXT x", 3, "has no A or AAAA"),
+        RuleCase("null MX beside others", "@ MX 1 f.\n@ MX 0 .", 4, "RFC 7505, section 3"),
+        RuleCase("DS without NS", "a DS 1 8 2 00", 3, "RFC 4034, section 5"),
+        RuleCase("glue for nobody", "a NS n.a\nn.a A 192.0.2.1\nb.a A 192.0.2.2", 5, "as glue"),
+        RuleCase("an inner asterisk", "a.*.b A 192.0.2.1\nc.*.b A 192.0.2.1", 3, "not leftmost")
+            .told(2),
+        RuleCase("a host's characters", "a!b A 192.0.2.1", 3, "a!b.e. has addresses, but no host"),
+        RuleCase("a steered host's characters", "a/b STEER web", 3, "no host can have that name"),
+        RuleCase("characters of MX", "@ MX 1 a!b.f.", 3, "no host can have that name"),
+        RuleCase("retry over refresh", "@ SOA n. h. 1 2 3 9 9", 3, "retry (3)", soa: false),
+        RuleCase("expire too short", "@ SOA n. h. 1 3 2 4 9", 3, "expire (4)", soa: false),
+        RuleCase(
+            "negative answers for long", "@ 86401 SOA n. h. 1 3 2 9 86401", 3, "for 86401 seconds",
+            soa: false),
+        RuleCase("an @ in the mailbox", "@ SOA n. h@f. 1 3 2 9 9", 3, "mailbox", soa: false),
         RuleCase("a wildcard delegation", "*.a NS n.", 3, "does not delegate"),
         RuleCase("a wildcard DNAME", "*.a DNAME n.", 3, "does not rewrite"),
         RuleCase("a CNAME to itself", "a CNAME a", 3, "leads back to itself"),
         RuleCase("a CNAME loop", "a CNAME b\nb CNAME c\nc CNAME a", 3, "itself over 2 others"),
         RuleCase("a loop over a wildcard", "*.w CNAME x.w", 3, "leads back to itself"),
         RuleCase(
-            "a long chain", (0..<9).map { "c\($0) CNAME c\($0 + 1)" }.joined(separator: "\n"), 3,
-            "a chain of more than 8"),
+            "a long chain, at the alias that is too far from its end",
+            (0..<16).map { "c\($0) CNAME c\($0 + 1)\n" }.joined() + "c16 TXT x", 10,
+            "c7.e. begins a chain of more than 8 aliases"),
         RuleCase("DS at the apex", "@ DS 1 8 2 00", 3, "belongs into the parent"),
     ]
 
     @Test("is warned about, with its place, and once", arguments: warnings)
     func warned(_ rule: RuleCase) throws {
-        let (set, all) = findings([try zone("e.", rule.text)])
+        // Without its own, the rule's SOA is in the third line all the same.
+        let text = rule.soa ? rule.text : "@ NS ns.invalid.\n@ TXT x\n" + rule.text
+        let (set, all) = findings([try zone("e.", text, soa: rule.soa)])
         #expect(set != nil, "\(all)")
         let found = all.filter { $0.position.line == rule.line && $0.message.contains(rule.says) }
-        #expect(found.count == 1 && all.count == 1, "\(all)")
-        #expect(found.allSatisfy { $0.severity == .warning })
+        #expect(found.count == 1 && all.count == rule.times, "\(all)")
+        #expect(all.allSatisfy { $0.severity == .warning && $0.message.contains(rule.says) })
     }
 
     @Test("a zone with all that may stand together has no findings")
@@ -106,15 +153,29 @@ struct ZoneSetRulesTests {
         let text = """
             @ STEER web
             @ TXT x
-            @ MX 0 .
             @ MX 10 mail
+            none MX 0 .
+            @ HTTPS 1 . alpn=h2
+            @ HTTPS 2 mail
+            none HTTPS 0 www
+            _sip._tcp SRV 0 0 5060 mail
+            _sips._tcp SRV 0 0 0 .
+            _acme-challenge CNAME made-on-demand
+            1.2.3.4 A 192.0.2.1
+            many MX 1 1.2.3.4
+            d2 DNAME mail
+            under_score A 192.0.2.1
+            \\200 A 192.0.2.1
+            *.wild A 192.0.2.1
+            wild MX 1 anything.wild
+            more CNAME any.wild
+            w3 CNAME below.cut
             mail A 192.0.2.1
             www CNAME @
             w2 CNAME outside.
             cut NS ns.cut
             cut DS 1 8 2 00
             ns.cut A 192.0.2.2
-            unused.cut AAAA ::1
             d DNAME elsewhere.
             d A 192.0.2.3
             s NS steered
@@ -199,15 +260,151 @@ struct ZoneSetRulesTests {
         let child = try zone("c.e.", "x A 192.0.2.1")
         let undelegated = findings([try zone("e.", ""), child])
         #expect(undelegated.all.map(\.message).contains { $0.contains("no NS records for c.e.") })
-        let hidden = findings([try zone("e.", "c NS n.\nx.c A 192.0.2.2"), child])
-        #expect(hidden.all.isEmpty, "\(hidden.all)")
+        let delegated = findings([try zone("e.", "c NS ns.invalid."), child])
+        #expect(delegated.all.isEmpty, "\(delegated.all)")
+        let hidden = findings([try zone("e.", "c NS ns.invalid.\nx.c A 192.0.2.2"), child])
+        #expect(hidden.all.map(\.position.line) == [4], "\(hidden.all)")
         let occluded = findings([try zone("e.", "x.c TXT x"), child])
         #expect(occluded.all.contains { $0.position.line == 3 && $0.message.contains("c.e.") })
         let far = findings([try zone("e.", "b NS n."), try zone("c.b.e.", "")])
         #expect(far.all.isEmpty, "\(far.all)")
     }
 
-    @Test("names beyond the limit are an error, and end the load")
+    @Test("a loop of any length is told")
+    func longLoops() throws {
+        for count in [2, 15, 16, 17, 40] {
+            let loop = (0..<count).map { "c\($0) CNAME c\(($0 + 1) % count)\n" }.joined()
+            let (set, all) = findings([try zone("e.", loop + "in CNAME c0")])
+            #expect(set != nil && all.first?.position.line == 3, "\(count): \(all)")
+            #expect(count > 15 || all.count == 1, "\(count): \(all)")
+        }
+    }
+
+    static let families: [(String, parent: String, child: String, line: Int?, String)] = [
+        (
+            "other NS records", "c NS n.\nc NS ns.invalid.", "", 3,
+            "differ from its own in c.e.zone: only here n.; make"
+        ),
+        (
+            "NS records short of one", "c NS ns.invalid.", "@ NS n.", 3,
+            "differ from its own in c.e.zone: only there n.; make"
+        ),
+        (
+            "other glue", "c NS ns.invalid.\nc NS ns.c\nns.c A 192.0.2.1",
+            "@ NS ns\nns A 192.0.2.2", 5,
+            "the glue A of ns.c.e. differs from the records at c.e.zone:4:1"
+        ),
+        (
+            "the same glue, in part", "c NS ns.invalid.\nc NS ns.c\nns.c A 192.0.2.1",
+            "@ NS ns\nns A 192.0.2.1\nns AAAA ::1", nil, ""
+        ),
+        ("DS of an unsigned zone", "c NS ns.invalid.\nc DS 1 8 2 00", "", 4, "has no DNSKEY"),
+        (
+            "DS of a signed zone", "c NS ns.invalid.\nc DS 1 8 2 00", "@ DNSKEY 257 3 8 AA==", nil,
+            ""
+        ),
+    ]
+
+    @Test("what parent and child say of each other is compared", arguments: families)
+    func family(
+        _ name: String, parent: String, child: String, line: Int?, says: String
+    ) throws {
+        let (set, all) = findings([try zone("e.", parent), try zone("c.e.", child)])
+        #expect(set != nil)
+        #expect(all.map(\.position.line) == (line.map { [$0] } ?? []), "\(all)")
+        #expect(
+            all.allSatisfy { $0.message.contains(says) && $0.position.file == "e.zone" }, "\(all)")
+    }
+
+    @Test("a final dot that is missing shows in the zone's name, twice")
+    func finalDots() throws {
+        let text = """
+            www.c.e A 192.0.2.1
+            www.c.e AAAA ::1
+            c.e MX 1 mail.c.e
+            x CNAME Y.C.E
+            @ TXT x
+            deeper.www.c.e TXT x
+            """
+        let (set, all) = findings([try zone("c.e.", text)])
+        #expect(set != nil)
+        #expect(all.map(\.position.line) == [3, 5, 5, 6, 8], "\(all)")
+        #expect(all.allSatisfy { $0.message.contains("zone's name twice; end") })
+        // A name of one label may stand there twice.
+        #expect(findings([try zone("e.", "www.e A 192.0.2.1\nx CNAME www.e")]).all.isEmpty)
+        let mailbox = "@ SOA ns.c.e h.c.e 1 3 2 9 9\n@ NS n."
+        let soa = findings([try zone("c.e.", mailbox, soa: false)]).all
+        #expect(soa.count == 1 && soa[0].message.contains("twice"), "\(soa)")
+        let pointers = "1 PTR www.example.com\n2 PTR www.example.com.\n_dns-sd PTR a.b."
+        let reverse = findings([try zone("2.0.192.in-addr.arpa.", pointers)]).all
+        #expect(reverse.map(\.position.line) == [3], "\(reverse)")
+        #expect(
+            findings([try zone("e.", "_http._tcp PTR one._http._tcp\none._http._tcp TXT x")])
+                .all.isEmpty)
+    }
+
+    @Test(
+        "an address where a name belongs is an error",
+        arguments: [
+            "@ NS 192.0.2.1", "@ MX 1 192.0.2.1", "@ MX 1 192.0.2.1.", "_s SRV 0 0 1 192.0.2.1",
+            "a CNAME 192.0.2.1", "@ MX 1 2001:db8::1", "a NS fe80::1.",
+            "* A 192.0.2.1\n@ MX 1 192.0.2.1",
+        ])
+    func addresses(text: String) throws {
+        let (set, all) = findings([try zone("e.", text)])
+        #expect(set == nil)
+        let line = text.contains("\n") ? 4 : 3
+        #expect(all.map(\.position.line) == [line], "\(all)")
+        #expect(all.allSatisfy { $0.message.contains("looks like an address") })
+    }
+
+    @Test(
+        "a name that only resembles an address is none",
+        arguments: [
+            "192.0.2 A 192.0.2.1\n@ MX 1 192.0.2", "@ MX 1 192.0.2.256.f.",
+            "@ MX 1 192.0.2.1.f.", "@ MX 1 192.0.2.1\n192.0.2.1 A 192.0.2.1",
+            "* A 192.0.2.1\na CNAME 192.0.2.1", "@ MX 1 abcd.f.",
+        ])
+    func almostAddresses(text: String) throws {
+        let (set, all) = findings([try zone("e.", text)])
+        #expect(set != nil && all.isEmpty, "\(all)")
+    }
+
+    @Test("an error hides no finding of another zone, and makes up none")
+    func errorsBesideOthers() throws {
+        // In the first zone the host's line is wrong; the second one's findings are its own.
+        var first = try zone("a.", "x A 192.0.2.1\n@ MX 1 mail")
+        first.isComplete = false
+        let second = try zone("b.", "@ MX 1 mail.a.\n@ MX 2 mail\nw CNAME x\nw TXT x")
+        let third = try zone("c.", "@ NS ns", soa: false)
+        let all = findings([first, second, third]).all
+        #expect(
+            all.map { "\($0.position.file):\($0.position.line)" } == [
+                "b.zone:4", "b.zone:5", "b.zone:5", "c.zone:0",
+            ]
+        )
+        // Where one more zone hangs below, and where much is wrong at one name.
+        var parent = try zone(
+            "e.", "c NS ns.invalid.\nx STEER a\nx NS n.\nx A 192.0.2.1\nx DNAME f.")
+        parent.isComplete = false
+        let child = try zone("c.e.", "y MX 1 nothing\ny MX 2 z.f.e.")
+        let family = findings([parent, child]).all
+        #expect(family.contains { $0.position == child.records[2].position })
+        #expect(!family.contains { $0.position == child.records[3].position }, "\(family)")
+    }
+
+    @Test("all services are named where the zones can't be compiled")
+    func referencesOfFaultyZones() throws {
+        let sources = [
+            try zone("e.", "a STEER x\na A 192.0.2.1\nb STEER y"), try zone("f.", "c STEER x"),
+        ]
+        #expect(findings(sources).set == nil)
+        let references = SteerReference.all(in: sources)
+        #expect(references.map(\.service) == ["x", "y"])
+        #expect(references[0].uses.map(\.owner.description) == ["a.e.", "c.f."])
+    }
+
+    @Test("names beyond the limit are an error, and end the load; what was not looked at is told")
     func tooManyNames() throws {
         let text = (0..<100).map { "a\($0).b.c A 192.0.2.1" }.joined(separator: "\n")
         var diagnostics = Diagnostics()
@@ -215,8 +412,8 @@ struct ZoneSetRulesTests {
         let sources = try [zone("e.", text), zone("f.", text)]
         #expect(ZoneSetBuilder.build(sources, names: names, &diagnostics) == nil)
         let errors = diagnostics.all.filter { $0.severity == .error }
-        #expect(errors.count == 1)
-        #expect(errors.first?.position.file == "e.zone")
+        #expect(errors.map(\.position.file) == ["e.zone", "f.zone"])
         #expect(errors.first?.message.contains("too much room") == true)
+        #expect(errors.last?.message.contains("the zone f. were not looked at") == true)
     }
 }

@@ -13,7 +13,7 @@ func zone(_ apex: String, _ text: String, soa: Bool = true) throws -> ZoneSource
     let apexName = try Name(apex)
     let file = apex + "zone"
     var records: [ZoneRecord] = []
-    let start = soa ? "@ 3600 SOA ns.invalid. host.invalid. 1 2 3 4 300\n@ NS ns.invalid.\n" : ""
+    let start = soa ? "@ 3600 SOA ns.invalid. host.invalid. 1 3 2 9 300\n@ NS ns.invalid.\n" : ""
     for (index, line) in (start + text).split(separator: "\n").enumerated() {
         var words = line.split(separator: " ").map(String.init)[...]
         guard let owner = words.popFirst() else { continue }
