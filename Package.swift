@@ -126,3 +126,23 @@ let package = Package(
             swiftSettings: reviewed),
     ]
 )
+
+// The fuzz targets: `scripts/fuzz` builds them with libFuzzer's driver, `swift test` replays their
+// seeds. One of the two, as sources belong to one target.
+let fuzzTargets: [Target.Dependency] =
+    [
+        "DNSWire", "Settings", "Zones", "Geo", "Steering", "Health", "Authority", "Transport",
+        "Cryptography", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio"),
+    ] + nio
+let fuzzData = ["Dictionaries", "Findings", "Seeds", "content.scenario"]
+if Context.environment["RHUMB_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz", dependencies: fuzzTargets, path: "Tests/Fuzz",
+            exclude: fuzzData + ["Replay"], swiftSettings: reviewed))
+} else {
+    package.targets.append(
+        .testTarget(
+            name: "FuzzTests", dependencies: fuzzTargets, path: "Tests/Fuzz",
+            exclude: fuzzData + ["Driver"], swiftSettings: reviewed))
+}
