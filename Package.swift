@@ -132,7 +132,7 @@ let package = Package(
 let fuzzTargets: [Target.Dependency] =
     [
         "DNSWire", "Settings", "Zones", "Geo", "Steering", "Health", "Authority", "Transport",
-        "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio"),
+        "Cryptography", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio"),
     ] + nio
 let fuzzData = ["Dictionaries", "Findings", "Seeds", "content.scenario"]
 if Context.environment["RHUMB_FUZZ"] != nil {

@@ -29,7 +29,7 @@ extension FuzzTarget {
                 return fault
             }
             guard let answer = TestAnswer(answer) else { return "no readable answer" }
-            return optionsFault(options, query, answer)
+            return optionsFault(options, query, carrier, answer)
         }
     }
 }
@@ -60,29 +60,38 @@ private func withOptions(_ options: [Option], _ query: TestQuery) -> [UInt8] {
     return Array(head) + [UInt8(wire.count >> 8), UInt8(wire.count & 255)] + wire
 }
 
-/// Holds the answer against what RFC 6891 and RFC 7871 say of such options.
-private func optionsFault(_ options: [Option], _ query: TestQuery, _ answer: TestAnswer) -> String?
-{
+/// Holds the answer against what RFC 6891 and the options' own RFCs say.
+private func optionsFault(
+    _ options: [Option], _ query: TestQuery, _ carrier: Carrier, _ answer: TestAnswer
+) -> String? {
     guard answer.payloadSize != nil else { return "an OPT is not answered with one" }
     guard answer.dnssecOK == query.dnssecOK || answer.code != 0 else { return "DO is not copied" }
     guard query.version == 0 else { return answer.code == 16 ? nil : "BADVERS is not said" }
     let subnets = options.filter { $0.code == 8 }
-    let expected = subnets.first.flatMap(subnetText)
-    if subnets.count > 1 || subnets.count == 1 && expected == nil {
-        return answer.code == 1 ? nil : "FORMERR is not said of a bad subnet"
+    let subnet = subnets.first.flatMap(subnetText)
+    let cookie = options.first { $0.code == 10 }?.data
+    // RFC 7871, section 7.1.2; RFC 7873, section 5.2.2; RFC 7828, section 3.2.1.
+    let isMalformed =
+        subnets.count > (subnet == nil ? 0 : 1)
+        || cookie.map { $0.count != 8 && !(16...40).contains($0.count) } ?? false
+        || carrier == .tcp && options.contains { $0.code == 11 && !$0.data.isEmpty }
+    guard (answer.code == 1) == isMalformed else { return "code \(answer.code) to such options" }
+    if isMalformed { return nil }
+    guard (answer.subnet == nil) == (subnet == nil) else { return "a subnet on one side only" }
+    if let subnet, let echo = answer.subnet, let scope = answer.scope {
+        guard echo == "\(subnet)/\(scope)" else { return "\(echo) echoes \(subnet)" }
+        guard scope <= (subnet.contains(":") ? 128 : 32) else { return "a scope of \(scope)" }
     }
-    if answer.code == 1 {
-        // Codes without a meaning, padding and NSID are passed over; others may be refused.
-        let mayBeRefused = options.contains { (9...20).contains($0.code) && $0.code != 12 }
-        return mayBeRefused ? nil : "FORMERR is said of good options"
+    guard answer.cookie?.count == cookie.map({ _ in 24 }),
+        answer.cookie?.prefix(8) == cookie?.prefix(8)
+    else { return "another cookie than the client's before one of 16 octets" }
+    let hasKeepalive = carrier == .tcp && options.contains { $0.code == 11 }
+    guard answer.keepalive == (hasKeepalive ? Int(FuzzServer.idleTimeout) : nil) else {
+        return "a keepalive of \(answer.keepalive ?? -1)"
     }
-    guard (answer.subnet == nil) == (expected == nil) else { return "a subnet on one side only" }
-    if let expected, let subnet = answer.subnet, let scope = answer.scope {
-        guard subnet == "\(expected)/\(scope)" else { return "\(subnet) echoes \(expected)" }
-        guard scope <= (expected.contains(":") ? 128 : 32) else { return "a scope of \(scope)" }
+    guard (answer.nsid != nil) == options.contains(where: { $0.code == 3 }) else {
+        return "an NSID on one side only"
     }
-    let wantsNSID = options.contains { $0.code == 3 }
-    guard (answer.nsid != nil) == wantsNSID else { return "an NSID on one side only" }
     return nil
 }
 

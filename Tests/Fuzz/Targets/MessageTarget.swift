@@ -30,13 +30,22 @@ private func messageFault(
     let isQuery = packet.count >= 12 && packet[2] & 0x80 == 0
     guard (status == .ignore) != isQuery else { return "\(status) for \(packet.count) octets" }
     guard isQuery else { return nil }
-    if status == .query || status == .unknownVersion {
-        guard packet[2] & 0x78 == 0, packet[4..<10].elementsEqual([0, 1, 0, 0, 0, 0]) else {
-            return "\(status), though opcode and counts are no query's"
+    if status != .malformed, status != .unknownOpcode {
+        let questions: UInt8 = query.questionEnd > 12 ? 1 : 0
+        // IXFR has the client's SOA in authority.
+        let authority: UInt8 = query.questionEnd > 12 && query.type == .ixfr ? packet[9] & 1 : 0
+        guard packet[2] & 0x78 == 0,
+            packet[4..<10].elementsEqual([0, questions, 0, 0, 0, authority])
+        else { return "\(status), though opcode and counts are no query's" }
+        if status == .query, questions == 0 { return "a query without a question" }
+        if status == .cookieOnly, questions > 0 || !query.hasCookie || !query.cookie.isWellFormed {
+            return "cookieOnly for something else"
         }
-        guard query.questionEnd > 12 else { return "\(status) without a question" }
     }
-    if status == .unknownVersion, !query.hasEDNS { return "a version without an OPT" }
+    if !query.hasEDNS, status == .unknownVersion || query.hasCookie || query.hasSubnet {
+        return "what an OPT holds without an OPT"
+    }
+    if status == .unknownKey, let fault = signatureFault(query.signature, packet) { return fault }
     if query.hasSubnet {
         let subnet = query.subnet
         guard subnet.sourceLength <= subnet.address.family.rawValue,
@@ -44,6 +53,17 @@ private func messageFault(
         else { return "a subnet with bits after its length" }
     }
     return query.questionEnd == 12 ? nil : questionFault(query, packet)
+}
+
+/// What is wrong with where a TSIG record's parts are said to lie.
+private func signatureFault(_ signature: SignatureRecord?, _ packet: [UInt8]) -> String? {
+    guard let signature else { return nil }
+    guard signature.start >= 12, signature.nameEnd <= signature.algorithmEnd,
+        signature.algorithmEnd <= packet.count,
+        Name(wire: packet[signature.start..<signature.nameEnd]) != nil,
+        Name(wire: packet[signature.nameEnd + 10..<signature.algorithmEnd]) != nil
+    else { return "a TSIG's names lie elsewhere" }
+    return nil
 }
 
 /// What is wrong with a question that counts as readable.
@@ -63,7 +83,8 @@ private func questionFault(_ query: borrowing Query, _ packet: [UInt8]) -> Strin
 
 private func isSame(_ a: borrowing Query, _ b: borrowing Query) -> Bool {
     guard a.questionEnd == b.questionEnd, a.hasEDNS == b.hasEDNS, a.hasSubnet == b.hasSubnet,
-        a.dnssecOK == b.dnssecOK, a.wantsNSID == b.wantsNSID
+        a.dnssecOK == b.dnssecOK, a.wantsNSID == b.wantsNSID, a.hasCookie == b.hasCookie,
+        a.hasKeepalive == b.hasKeepalive
     else { return false }
     if a.questionEnd > 12 {
         guard a.name.length == b.name.length, a.name.suffix(from: 0, equals: b.name.span, at: 0),
@@ -71,6 +92,12 @@ private func isSame(_ a: borrowing Query, _ b: borrowing Query) -> Bool {
         else { return false }
     }
     if a.hasEDNS, a.payloadSize != b.payloadSize { return false }
+    if a.hasKeepalive, a.hasKeepaliveTimeout != b.hasKeepaliveTimeout { return false }
+    if a.hasCookie {
+        guard a.cookie.length == b.cookie.length, a.cookie.client == b.cookie.client,
+            a.cookie.serverHigh == b.cookie.serverHigh, a.cookie.serverLow == b.cookie.serverLow
+        else { return false }
+    }
     return !a.hasSubnet
         || a.subnet.family == b.subnet.family && a.subnet.sourceLength == b.subnet.sourceLength
             && a.subnet.address == b.subnet.address

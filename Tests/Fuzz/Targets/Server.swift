@@ -2,12 +2,16 @@
 // content.scenario.
 
 import Authority
+import Cryptography
 import DNSWire
 import Settings
 import TestSupport
 
 /// One worker, in two states of health.
 final class FuzzServer {
+    /// What clients are told of a connection's patience: the default, in units of 100 milliseconds.
+    static let idleTimeout: UInt16 = 100
+
     let healthy: Snapshot
     /// Half of the origins are down.
     let ailing: Snapshot
@@ -17,10 +21,15 @@ final class FuzzServer {
     private var datagram = [UInt8](repeating: 0, count: AnswerSettings.datagramLengths.upperBound)
     private var message = [UInt8](repeating: 0, count: Responder.maximumAnswerLength)
 
-    init() throws {
+    /// - Parameter cookies: whether it answers cookies, which depend on the time.
+    init(cookies: Bool = true) throws {
         let folder = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
         let text = try readFile(path: "/\(folder)/content.scenario", limit: 1 << 20)
-        let test = try TestContent(Scenario(String(decoding: text, as: UTF8.self)))
+        var answers = AnswerSettings(identity: "fuzz")
+        answers.version = "1"
+        answers.cookies = cookies ? CookieSecrets(current: SipHashKey(0..<16)) : nil
+        let scenario = try Scenario(String(decoding: text, as: UTF8.self))
+        let test = try TestContent(scenario, answers: answers)
         healthy = test.snapshot()
         ailing = test.snapshot { _, origin, _ in origin == "one" }
     }
@@ -42,8 +51,10 @@ final class FuzzServer {
         _ space: inout [UInt8]
     ) -> [UInt8] {
         var answer = space.mutableSpan
+        let arrival = Arrival(
+            from: source, over: carrier, at: 1_559_731_985, idleTimeout: Self.idleTimeout)
         let length = responder.respond(
-            to: packet.span, from: source, over: carrier, with: snapshot, into: &answer)
+            to: packet.span, arrival, with: snapshot, into: &answer)
         return Array(space.prefix(length))
     }
 }

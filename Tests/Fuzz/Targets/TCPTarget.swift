@@ -11,7 +11,7 @@ import NIOEmbedded
 
 extension FuzzTarget {
     static let tcp = FuzzTarget(name: "tcp", maximumLength: 2_048) {
-        let server = try FuzzServer()
+        let server = try FuzzServer(cookies: false)
         let publisher = SnapshotPublisher(server.healthy)
         return { octets in
             var input = FuzzInput(octets)
