@@ -3,7 +3,7 @@
 The same rules, with what each server does, are the last table of docs/protocol.md. A rule looks at one
 case (a query, Rhumb's reply and a peer's) and returns the fields whose difference it accounts for.
 """
-import exchange, message
+import exchange, message, zones
 from message import AA, COOKIE, ECS, EDE, KEEPALIVE, NSID, QR, TC, TYPES, Malformed, lower
 
 RULES = []
@@ -12,6 +12,7 @@ RECORDS = {"answer", "authority", "additional"}
 OUTCOME = RECORDS | {"code", "aa", "tc", "edns", f"option {EDE}"}
 NOERROR, FORMERR, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN, NOTAUTH, BADVERS, BADCOOKIE = 0, 1, 3, 4, 5, 6, 9, 16, 23
 METATYPES = {0, 41, *range(128, 255)}
+ADDRESSED = {TYPES[name] for name in ("MX", "SRV", "SVCB", "HTTPS", "AFSDB", "KX", "RT", "NAPTR", "PTR")}
 TRANSFERS = {TYPES["AXFR"], TYPES["IXFR"]}
 
 
@@ -51,7 +52,7 @@ def last_name(case):
 
 
 def folded(records):
-    return [(lower(record.owner), record.type, record.ttl, record.data.lower()) for record in records]
+    return [zones.folded(record) for record in records]
 
 
 # MARK: - Answers
@@ -119,7 +120,7 @@ def alias_loop(case):
     if not case.both:
         return ()
     owners = {lower(record.owner) for record in case.ours.answer if record.type == TYPES["CNAME"]}
-    return {"answer", "authority"} if owners & set(alias_targets(case.ours.answer)) else ()
+    return {"answer", "authority", "tc"} if owners & set(alias_targets(case.ours.answer)) else ()
 
 
 @rule("RRSIG and NSEC at an alias", "knot")
@@ -178,7 +179,8 @@ def wildcard_dname(case):
 
 @rule("an empty wildcard is no data", "nsd")
 def empty_wildcard(case):
-    """RFC 4592, section 2.2.2 and 3.3.1: it exists, so it is the source of synthesis. NSD says NXDOMAIN."""
+    """RFC 4592, sections 2.2.2 and 3.3.1: it exists, so it is the source of synthesis. NSD says NXDOMAIN if
+    there are only delegations below it."""
     if not case.both or (case.ours.code, case.theirs.code) != (NOERROR, NXDOMAIN):
         return ()
     name = last_name(case)
@@ -193,6 +195,41 @@ def wildcard_additional(case):
         ours = {lower(record.owner) for record in case.ours.additional}
         more = [record for record in case.theirs.additional if lower(record.owner) not in ours]
         return {"additional"} if not any(exists(record.owner, case.zones) for record in more) else ()
+
+
+@rule("additional data of MX, SRV, SVCB and HTTPS", "nsd")
+def additional_types(case):
+    """Saves a query; NSD's minimal-responses gives it for NS alone."""
+    if case.both and types_of(case.ours.answer) & ADDRESSED and more_additional(case):
+        return {"additional"}
+
+
+@rule("additional data of the target .", "knot")
+def additional_owner(case):
+    """RFC 9460, section 2.5: it is the owner itself. Knot does not look there."""
+    if case.both and types_of(case.ours.answer) & {TYPES["SVCB"], TYPES["HTTPS"]}:
+        owners = {lower(record.owner) for record in case.ours.answer}
+        return {"additional"} if {lower(record.owner) for record in more_additional(case)} & owners else ()
+
+
+@rule("additional data from other zones")
+def additional_zones(case):
+    """All that is served here may be given (RFC 1034, section 4.3.2, step 6); a resolver need not take it."""
+    starts = {apex_of(lower(record.owner), case.zones) for record in case.ours.answer} if case.both else set()
+    if case.both and starts and all(
+            apex_of(lower(record.owner), case.zones) not in starts for record in more_additional(case)):
+        return {"additional"}
+
+
+def more_additional(case):
+    """The additional records that Rhumb alone gives, all of which are in a zone; none if the peer has others."""
+    theirs = set(folded(case.theirs.additional))
+    more = [record for record in case.ours.additional if folded([record])[0] not in theirs]
+    if len(more) + len(theirs) != len(case.ours.additional):
+        return []
+    known = all(folded([record])[0] in zone.records for record in more for zone in case.zones.values()
+                if zone.apex == apex_of(lower(record.owner), case.zones))
+    return more if known else []
 
 
 @rule("what other zones hold does not make a name exist", "nsd")
@@ -378,15 +415,20 @@ def unreadable(case):
 @rule("a response code in a query is passed over", "nsd")
 def code_in_query(case):
     """It means nothing there (RFC 1035, section 4.1.1)."""
-    if case.both and "rcode" in case.query.text and case.theirs.code == FORMERR:
-        return OUTCOME
+    if "rcode" in case.query.text and is_refused(case.theirs):
+        return OUTCOME | {"reply"}
 
 
 @rule("records beside OPT are passed over")
 def additional_records(case):
     """Up to four, unread but for their lengths; NSD wants none, and Knot reads their names."""
-    if case.both and case.theirs.code == FORMERR and case.ours.code != FORMERR and "record" in case.query.text:
-        return OUTCOME
+    if "record" in case.query.text and is_refused(case.theirs) and not is_refused(case.ours):
+        return OUTCOME | {"reply"}
+
+
+def is_refused(reply):
+    """Whether a packet was too odd for a server."""
+    return reply is exchange.CLOSED or isinstance(reply, message.Message) and reply.code == FORMERR
 
 
 @rule("records in answer and authority get FORMERR", "knot")
@@ -408,6 +450,13 @@ def trailing(case):
     """As in Knot: whoever counted wrongly may mean something else. NSD passes over them."""
     if case.both and ("octets after" in case.query.text or "ARCOUNT 0, OPT" in case.query.text) and case.ours.code == FORMERR:
         return OUTCOME | {"question"}
+
+
+@rule("queries over 4,096 octets are dropped over UDP")
+def long_datagrams(case):
+    """No client sends them; there is no room for them in the batch."""
+    if len(case.query.packet) > 4096 and case.query.over == "udp" and case.ours is None:
+        return {"reply"}
 
 
 @rule("OPT with a name gets FORMERR", "knot")

@@ -2,7 +2,7 @@
 import random, string
 
 import exchange, message
-from message import TYPES
+from message import TYPES, lower
 
 # Asked at every name; the rest of the types is dealt out over the names.
 CORE_TYPES = [TYPES[name] for name in ("A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "DNAME", "DS", "ANY")]
@@ -17,13 +17,14 @@ class Zone:
     """A zone: its apex, and for every owner, in lower case, its types."""
 
     def __init__(self, apex, records):
-        self.apex = message.lower(apex)
+        self.apex = lower(apex)
         self.types = {}
+        self.records = {folded(record) for record in records}
         self.targets = set()
         for record in records:
-            self.types.setdefault(message.lower(record.owner), set()).add(record.type)
+            self.types.setdefault(lower(record.owner), set()).add(record.type)
             if record.type in (TYPES["NS"], TYPES["CNAME"], TYPES["DNAME"], TYPES["PTR"]):
-                self.targets.add(message.lower(message.read_name(record.data, 0)[0]))
+                self.targets.add(lower(message.read_name(record.data, 0)[0]))
         depth = len(apex)
         self.emptyNonTerminals = {
             owner[start:] for owner in self.types for start in range(1, len(owner) - depth)} - set(self.types)
@@ -37,6 +38,11 @@ class Zone:
 
     def owners(self, type):
         return [owner for owner, types in self.types.items() if type in types]
+
+
+def folded(record):
+    """A record that compares without case."""
+    return lower(record.owner), record.type, record.ttl, record.data.lower()
 
 
 def read(address, apex, source):
