@@ -99,7 +99,7 @@ def derive(served, draw):
             own = zone.types.get(name, set())
             if what == "owner" and len(zone.types) > zones.MANY:
                 types = dict.fromkeys([*sorted(own), draw.choice(zones.CORE_TYPES)])
-            elif what == "owner":
+            elif what in ("owner", "target") and len(zone.targets) <= zones.MANY:
                 types = dict.fromkeys([*sorted(own), *zones.CORE_TYPES, *itertools.islice(rest, 6)])
             else:
                 types = dict.fromkeys([*zones.CORE_TYPES[:4], TYPES["DS"], TYPES["ANY"], *itertools.islice(rest, 2)])

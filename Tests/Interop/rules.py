@@ -36,6 +36,14 @@ def explain(case):
     return used, left
 
 
+def rows():
+    """The rules as rows of docs/protocol.md: name, peers, reason."""
+    titles = {"nsd": "NSD", "knot": "Knot"}
+    return [
+        f"| {name} | {', '.join(titles[peer] for peer in peers)} | {' '.join(function.__doc__.split())} |"
+        for name, peers, function in RULES]
+
+
 def types_of(records):
     return {record.type for record in records}
 
@@ -179,8 +187,8 @@ def wildcard_dname(case):
 
 @rule("an empty wildcard is no data", "nsd")
 def empty_wildcard(case):
-    """RFC 4592, sections 2.2.2 and 3.3.1: it exists, so it is the source of synthesis. NSD says NXDOMAIN if
-    there are only delegations below it."""
+    """RFC 4592, sections 2.2.2 and 3.3.1: it exists, so it is the source of synthesis. NSD says NXDOMAIN below
+    a name that is mentioned in data alone."""
     if not case.both or (case.ours.code, case.theirs.code) != (NOERROR, NXDOMAIN):
         return ()
     name = last_name(case)
@@ -310,6 +318,13 @@ def cookie_alone(case):
         return OUTCOME | {f"option {COOKIE}"}
 
 
+@rule("TSIG: the original id", "knot")
+def signature_id(case):
+    """RFC 8945, section 5.3: what the query's TSIG said. Knot takes the header's."""
+    if case.both and case.ours.code == case.theirs.code == NOTAUTH and "TSIG" in case.query.text:
+        return {"additional"}
+
+
 @rule("NOTIFY and UPDATE are not implemented")
 def other_opcodes(case):
     """Rhumb has no transfers and no updates yet; the peers have, and refuse these."""
@@ -400,7 +415,8 @@ def nsd_errors(case):
 
 @rule("errors keep the TCP connection open")
 def closing(case):
-    """RFC 7766, section 6.2.4: only its own query is lost by an error. NSD closes, Knot where it drops over UDP."""
+    """The queries behind it are as good as before; closing is the client's (RFC 7766, section 6.2.4). NSD closes,
+    and Knot where it drops over UDP."""
     if case.theirs is exchange.CLOSED and (case.ours is None or case.ours.code in (FORMERR, NOTIMP)):
         return {"reply"}
 
