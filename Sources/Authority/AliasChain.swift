@@ -11,14 +11,19 @@ struct AliasChain {
 
     /// Adds an alias; whether its RRset was there before, as a wildcard's or a DNAME's may be.
     mutating func add(owner: UInt16, rrset: Int32) -> Bool {
-        var isKnown = false
-        for index in 0..<count where rrsets[index] == rrset { isKnown = true }
+        let isKnown = holds(rrset)
         // `aliasLimit` ends the chain before this is full.
         guard count < owners.count else { return isKnown }
         owners[count] = owner
         rrsets[count] = rrset
         count += 1
         return isKnown
+    }
+
+    /// Whether the chain went by an RRset.
+    func holds(_ rrset: Int32) -> Bool {
+        for index in 0..<count where rrsets[index] == rrset { return true }
+        return false
     }
 
     func isNew(owner: UInt16) -> Bool {

@@ -140,6 +140,8 @@ public struct Responder: ~Copyable {
                 if hop == 0 { verdict.refuse(.notAuthoritative) }
                 return
             case .answer:
+                // What was asked for is a DNAME that the chain went by: it is written already.
+                if hop > 0, !lookup.isSynthesised, chain.holds(lookup.rrset) { return }
                 return write(zones.rrset(lookup.rrset), owner, &writer, &verdict, zones)
             case .steered:
                 return steer(lookup, owner, hop, &writer, &verdict, source, snapshot)
@@ -152,8 +154,9 @@ public struct Responder: ~Copyable {
                 guard let next = follow(lookup, owner, hop, &writer, &verdict, zones) else {
                     return
                 }
-                // The CNAME that a DNAME made is what was asked for, as NSD and BIND have it.
-                guard type != .cname, type != .any else { return }
+                // The CNAME that a DNAME made is what was asked for, as NSD and BIND have it. ANY
+                // goes on from there (RFC 6672, section 3.2); it never comes to a CNAME of a zone.
+                guard type != .cname else { return }
                 // The target was an owner before: the loop is closed, and all of it written.
                 guard chain.isNew(owner: next) else { return }
                 owner = next

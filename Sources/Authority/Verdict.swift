@@ -24,11 +24,11 @@ struct Verdict {
         query.subnet.sourceLength > 0 ? scope : 0
     }
 
-    /// The header's second pair of octets: QR, the query's opcode, RD and CD, and what was decided.
+    /// The header's second pair of octets: QR, the query's opcode and RD, and what was decided.
     ///
-    /// RA stays clear as nothing is resolved here; CD is copied (RFC 4035, section 3.1.6).
+    /// RA and AD stay clear as nothing is resolved here, and so does CD (RFC 4035, section 3.1.6).
     func flags(_ packet: Span<UInt8>) -> UInt16 {
-        let kept = packet.uint16(at: 2) & 0x7910
+        let kept = packet.uint16(at: 2) & 0x7900
         return 0x8000 | kept
             | (isAuthoritative ? 0x0400 : 0)
             | (isTruncated ? 0x0200 : 0)
