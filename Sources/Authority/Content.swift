@@ -18,7 +18,7 @@ public struct AnswerSettings: Sendable {
     /// What `version.server` says; empty refuses to. At most `textLimit` octets are used.
     public var version = ""
     /// The largest answer over UDP in octets, and the size advertised. By default no answer comes in
-    /// fragments on any path (RFC 9715, section 3.2).
+    /// fragments on any path (RFC 9715, section 3.1, and below its 1,400).
     public var datagramLength = 1_232
     /// Nil answers no cookies.
     public var cookies: CookieSecrets?

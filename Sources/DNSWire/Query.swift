@@ -208,6 +208,8 @@ public struct Query: ~Copyable {
             hasCookie = hasCookie && cookie.isWellFormed
             return dataEnd
         }
+        // Of two subnets neither is known to be the client's, so none comes back.
+        if !isReadable { hasSubnet = false }
         return isReadable ? dataEnd : nil
     }
 

@@ -16,7 +16,7 @@ import Transport
     /// Packets in windows, their IDs in order, so that an answer tells which it is for.
     private func windows(seed: UInt64, shortest: Int) throws -> [[[UInt8]]] {
         let queries = try scenarioFiles.flatMap { file in
-            try Scenario(scenarioText(file)).queries.map(\.query.wire)
+            try Scenario(scenarioText(file)).queries.map(\.packet).filter { $0.count >= 12 }
         }
         #expect(queries.count > 200)
         var mutator = PacketMutator(queries, seed: seed)
@@ -42,7 +42,7 @@ import Transport
 
     /// A server with a scenario that has something of everything.
     private func withServer(_ body: (IPAddress, UInt16) throws -> Void) throws {
-        let file = try #require(scenarioFiles.first { $0.hasSuffix("/aliases.scenario") })
+        let file = try #require(scenarioFiles.first { $0.hasSuffix("/steering.scenario") })
         let publisher = SnapshotPublisher(try LoadedScenario(file).test.snapshot(down: []))
         let loopback = try #require(IPAddress("127.0.0.1"))
         let server = DNSServer(

@@ -6,9 +6,17 @@
 //     $PLACES                         overrides follow (geo/overrides.yaml)
 //     $DOWN POOL/ORIGIN ...           the origins that are down from here on; alone: none
 //     $QUERY NAME TYPE [OPTION ...]   then the expected message, as `TestAnswer.text` prints it
+//     $PACKET OCTETS [OPTION ...]     the same for a message that is written out: in hexadecimal
+//                                     and "text", with blanks where they please
 //
-// Options: +subnet=NET +dnssec +edns=SIZE +rd +cd +nsid +tcp +version=N +opcode=N +class=CH, from=ADDRESS,
-// +ednsopt=CODE:HEX, +noquestion
+// A message is sent over UDP and over TCP, and gets the same from both; only over UDP with +notcp or
+// where TC is expected, only over TCP with +tcp. `;; NOTHING` expects no answer. A last line
+// `;; 512 octets` expects that length as well.
+//
+// Options of both: +tcp +notcp from=ADDRESS
+// The header's and question's: +aa +tc +rd +ra +z +ad +cd +opcode=N +class=CH +noquestion
+// Those that add an OPT: +edns=SIZE +version=N +dnssec +ednsflags=HEX (dig's, of OPT's last 16 bits)
+//   +subnet=NET +nsid +cookie=HEX +keepalive +ednsopt=CODE:HEX (any, again and again, in this order)
 
 public import DNSWire
 
@@ -16,13 +24,20 @@ public import DNSWire
 public struct Scenario: Sendable {
     public struct Query: Sendable {
         public var line: Int
-        public var query: TestQuery
-        public var overTCP = false
+        /// The message to send.
+        public var packet: [UInt8]
+        public var overUDP = true
+        public var overTCP = true
         public var source = IPAddress(ipv4: 0x7F00_0001)
         /// `POOL/ORIGIN` of every origin that is down.
         public var down: [String] = []
         public var expected: String = ""
+        /// Whether no answer is expected.
+        public var isSilent: Bool { expected == Scenario.nothing }
     }
+
+    /// What is expected where no answer is.
+    public static let nothing = ";; NOTHING"
 
     public var zones: [(apex: String, text: String)] = []
     public var pools = ""
@@ -56,8 +71,12 @@ public struct Scenario: Sendable {
                 down = words.dropFirst().map(String.init)
                 append = nil
             default:
-                var query = try Self.query(words, line: index + 1)
-                query.down = down
+                var query = Query(line: index + 1, packet: [], down: down)
+                if words[0] == "$QUERY" {
+                    try Self.readQuery(words, &query)
+                } else {
+                    try Self.readPacket(words, &query)
+                }
                 queries.append(query)
                 append = { scenario, line in
                     // Blank lines between queries are no part of a message.
@@ -65,6 +84,10 @@ public struct Scenario: Sendable {
                     let last = scenario.queries.count - 1
                     let separator = scenario.queries[last].expected.isEmpty ? "" : "\n"
                     scenario.queries[last].expected += separator + line
+                    // There is no TC over TCP.
+                    if separator.isEmpty, line.split(separator: " ").contains("tc") {
+                        scenario.queries[last].overTCP = false
+                    }
                 }
             }
         }
@@ -73,56 +96,113 @@ public struct Scenario: Sendable {
     /// The words of a directive; nil for `$TTL` and its like, which belong to a zone.
     private static func directive(_ line: Substring) -> [Substring]? {
         let words = line.split(separator: " ")
-        let known = ["$ZONE": 2, "$POOLS": 1, "$PLACES": 1, "$DOWN": 1, "$QUERY": 3]
+        let known = [
+            "$ZONE": 2, "$POOLS": 1, "$PLACES": 1, "$DOWN": 1, "$QUERY": 3, "$PACKET": 2,
+        ]
         guard let least = known[String(words[0])], words.count >= least else { return nil }
         return words
     }
 
-    private static func query(_ words: [Substring], line: Int) throws -> Query {
+    private static func readQuery(_ words: [Substring], _ result: inout Query) throws {
         guard let type = RecordType(mnemonic: words[2]) else {
-            throw Fault(line: line, message: "unknown type \(words[2])")
+            throw Fault(line: result.line, message: "unknown type \(words[2])")
         }
-        var result = Query(line: line, query: TestQuery(String(words[1]), type))
+        var query = TestQuery(String(words[1]), type)
         for option in words.dropFirst(3) {
             let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
             let value = parts.count == 2 ? parts[1] : ""
-            switch parts[0] {
-            case "+subnet":
-                guard let network = IPNetwork(value) else {
-                    throw Fault(line: line, message: "bad network \(value)")
-                }
-                result.query.setSubnet(network)
-            case "+dnssec":
-                result.query.dnssecOK = true
-                result.query.payloadSize = result.query.payloadSize ?? 1_232
-            case "+edns": result.query.payloadSize = UInt16(value) ?? 1_232
-            case "+rd": result.query.recursionDesired = true
-            case "+cd": result.query.checkingDisabled = true
-            case "+nsid":
-                result.query.nsid = true
-                result.query.payloadSize = result.query.payloadSize ?? 1_232
-            case "+tcp": result.overTCP = true
-            case "+version":
-                result.query.version = UInt8(value) ?? 0
-                result.query.payloadSize = result.query.payloadSize ?? 1_232
-            case "+opcode": result.query.opcode = UInt8(value) ?? 0
-            case "+class": result.query.recordClass = value == "CH" ? 3 : UInt16(value) ?? 1
-            case "+ednsopt":
-                let option = value.split(separator: ":", omittingEmptySubsequences: false)
-                guard option.count == 2, let code = UInt16(option[0]) else {
-                    throw Fault(line: line, message: "not CODE:HEX: \(value)")
-                }
-                let digits = option[1].compactMap(\.hexDigitValue).map(UInt8.init)
-                let data = stride(from: 1, to: digits.count, by: 2).map {
-                    digits[$0 - 1] << 4 | digits[$0]
-                }
-                result.query.options.append((code, data))
-                result.query.payloadSize = result.query.payloadSize ?? 1_232
-            case "+noquestion": result.query.hasQuestion = false
-            case "from": result.source = IPAddress(value) ?? result.source
-            default: throw Fault(line: line, message: "unknown option \(option)")
+            guard
+                readCarrier(parts[0], value, &result)
+                    || readHeaderOption(parts[0], value, &query)
+                    || readOPTOption(parts[0], value, &query)
+            else {
+                throw Fault(line: result.line, message: "unknown option or bad value: \(option)")
             }
         }
-        return result
+        result.packet = query.wire
+    }
+
+    private static func readPacket(_ words: [Substring], _ result: inout Query) throws {
+        for word in words.dropFirst() {
+            let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
+            if readCarrier(parts[0], parts.count == 2 ? parts[1] : "", &result) { continue }
+            if word.count >= 2, word.hasPrefix("\""), word.hasSuffix("\"") {
+                result.packet += Array(word.utf8.dropFirst().dropLast())
+            } else if let octets = octets(ofHex: word) {
+                result.packet += octets
+            } else {
+                throw Fault(line: result.line, message: "neither octets nor an option: \(word)")
+            }
+        }
+    }
+
+    /// Each reader returns whether the option is one of its own, and sound.
+    private static func readCarrier(_ option: String, _ value: String, _ result: inout Query)
+        -> Bool
+    {
+        switch option {
+        case "+tcp": result.overUDP = false
+        case "+notcp": result.overTCP = false
+        case "from":
+            guard let source = IPAddress(value) else { return false }
+            result.source = source
+        default: return false
+        }
+        return true
+    }
+
+    private static func readHeaderOption(
+        _ option: String, _ value: String, _ query: inout TestQuery
+    ) -> Bool {
+        switch option {
+        case "+opcode": query.opcode = UInt8(value) ?? 0
+        case "+noquestion": query.hasQuestion = false
+        case "+class": query.recordClass = value == "CH" ? 3 : UInt16(value) ?? 1
+        default:
+            guard let bit = headerBits.first(where: { "+\($0.name)" == option })?.bit else {
+                return false
+            }
+            query.flags |= bit
+        }
+        return true
+    }
+
+    private static func readOPTOption(
+        _ option: String, _ value: String, _ query: inout TestQuery
+    ) -> Bool {
+        var isSound = true
+        switch option {
+        case "+edns": query.payloadSize = UInt16(value)
+        case "+version": query.version = UInt8(value) ?? 0
+        case "+dnssec": query.dnssecOK = true
+        case "+ednsflags": query.ednsFlags = UInt16(value, radix: 16) ?? 0
+        case "+subnet":
+            if let network = IPNetwork(value) { query.setSubnet(network) } else { isSound = false }
+        case "+nsid": query.nsid = true
+        case "+cookie":
+            guard let octets = octets(ofHex: value[...]) else { return false }
+            query.options.append((10, octets))
+        case "+keepalive": query.options.append((11, []))
+        case "+ednsopt":
+            let parts = value.split(separator: ":", omittingEmptySubsequences: false)
+            let data = parts.count == 2 ? octets(ofHex: parts[1]) : []
+            if let code = UInt16(parts[0]), let data {
+                query.options.append((code, data))
+            } else {
+                isSound = false
+            }
+        default: return false
+        }
+        if query.payloadSize == nil { query.payloadSize = 1_232 }
+        return isSound
+    }
+
+    /// Two digits an octet; nil for anything else.
+    private static func octets(ofHex text: Substring) -> [UInt8]? {
+        let digits = text.compactMap(\.hexDigitValue)
+        guard digits.count == text.count, digits.count.isMultiple(of: 2) else { return nil }
+        return stride(from: 0, to: digits.count, by: 2).map {
+            UInt8(digits[$0] << 4 | digits[$0 + 1])
+        }
     }
 }

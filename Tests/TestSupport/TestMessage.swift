@@ -11,6 +11,8 @@ public struct TestQuery: Sendable {
     public var recordClass: UInt16 = 1
     public var recursionDesired = false
     public var checkingDisabled = false
+    /// Other bits of the header's second pair of octets.
+    public var flags: UInt16 = 0
     public var opcode: UInt8 = 0
     /// Nil sends no OPT.
     public var payloadSize: UInt16?
@@ -19,6 +21,8 @@ public struct TestQuery: Sendable {
     /// The whole ECS option's data.
     public var subnet: [UInt8]?
     public var nsid = false
+    /// The lower 16 bits of OPT's TTL, beside DO.
+    public var ednsFlags: UInt16 = 0
     /// Other options, by code.
     public var options: [(code: UInt16, data: [UInt8])] = []
     /// Whether there is a question at all.
@@ -41,7 +45,7 @@ public struct TestQuery: Sendable {
 
     /// The wire format; the name's case is kept.
     public var wire: [UInt8] {
-        var flags: UInt16 = UInt16(opcode) << 11
+        var flags = self.flags | UInt16(opcode) << 11
         if recursionDesired { flags |= 0x0100 }
         if checkingDisabled { flags |= 0x0010 }
         let question = (try? Name.wire(of: name.utf8, origin: .root)) ?? [0]
@@ -58,12 +62,19 @@ public struct TestQuery: Sendable {
                 options += option.data
             }
             octets += [0] + bigEndian(41) + bigEndian(payloadSize) + [0, version]
-            octets += [dnssecOK ? 0x80 : 0, 0] + bigEndian(UInt16(options.count)) + options
+            octets += bigEndian(ednsFlags | (dnssecOK ? 0x8000 : 0))
+            octets += bigEndian(UInt16(options.count)) + options
         }
         for record in extraRecords { octets += record }
         return octets
     }
 }
+
+/// Bits of the header that are flags, as dig prints them (RFC 1035, section 4.1.1; RFC 6895, 2).
+let headerBits: [(name: String, bit: UInt16)] = [
+    ("aa", 0x0400), ("tc", 0x0200), ("rd", 0x0100), ("ra", 0x0080), ("z", 0x0040), ("ad", 0x0020),
+    ("cd", 0x0010),
+]
 
 func bigEndian(_ value: UInt16) -> [UInt8] { [UInt8(value >> 8), UInt8(value & 255)] }
 
@@ -81,6 +92,8 @@ public struct TestAnswer: Sendable {
     public var additional: [String] = []
     public var payloadSize: UInt16?
     public var dnssecOK = false
+    /// The rest of OPT's last 16 bits, of which none is known.
+    public var ednsFlags: UInt16 = 0
     /// The scope of an ECS option, and the option as `ADDRESS/SOURCE/SCOPE`.
     public var scope: Int?
     public var subnet: String?
@@ -126,6 +139,9 @@ public struct TestAnswer: Sendable {
         payloadSize = record.recordClass
         code |= UInt16(record.ttl >> 24) << 4
         dnssecOK = record.ttl & 0x8000 != 0
+        ednsFlags = UInt16(record.ttl & 0x7FFF)
+        // The version of what is said here is 0 (RFC 6891, section 6.1.3).
+        guard record.ttl >> 16 & 0xFF == 0 else { return false }
         var rest = record.data[...]
         while !rest.isEmpty {
             guard rest.count >= 4 else { return false }
@@ -134,7 +150,9 @@ public struct TestAnswer: Sendable {
             guard data.count == head[2] << 8 | head[3] else { return false }
             rest = rest.dropFirst(4 + data.count)
             switch head[0] << 8 | head[1] {
-            case 3: nsid = String(decoding: data, as: UTF8.self)
+            case 3:
+                guard nsid == nil else { return false }
+                nsid = String(decoding: data, as: UTF8.self)
             case 8:
                 guard data.count >= 4, subnet == nil else { return false }
                 let size = data[1] == 2 ? 16 : 4
@@ -170,12 +188,8 @@ public struct TestAnswer: Sendable {
             0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED",
             6: "YXDOMAIN", 9: "NOTAUTH", 16: "BADVERS", 23: "BADCOOKIE",
         ]
-        let flagNames: [(UInt16, String)] = [
-            (0x0400, "aa"), (0x0200, "tc"), (0x0100, "rd"), (0x0080, "ra"), (0x0020, "ad"),
-            (0x0010, "cd"),
-        ]
         var head = [codes[Int(code)] ?? "RCODE\(code)"]
-        head += flagNames.filter { flags & $0.0 != 0 }.map(\.1)
+        head += headerBits.filter { flags & $0.bit != 0 }.map(\.name)
         var lines = [";; " + head.joined(separator: " ")]
         for (title, records) in [
             ("ANSWER", answer), ("AUTHORITY", authority), ("ADDITIONAL", additional),
@@ -185,6 +199,7 @@ public struct TestAnswer: Sendable {
         if let payloadSize {
             var words = [";; EDNS \(payloadSize)"]
             if dnssecOK { words.append("do") }
+            if ednsFlags != 0 { words.append("flags \(String(ednsFlags, radix: 16))") }
             if let subnet { words.append("subnet \(subnet)") }
             if let nsid { words.append("nsid \(nsid)") }
             if let cookie {
@@ -245,7 +260,8 @@ private struct Reader {
                 guard cursor + 1 < octets.count else { return nil }
                 let target = (length & 0x3F) << 8 | Int(octets[cursor + 1])
                 next = next ?? cursor + 2
-                guard target < cursor else { return nil }
+                // Backwards, and never to another pointer.
+                guard target < cursor, octets[target] < 0xC0 else { return nil }
                 cursor = target
                 continue
             }
