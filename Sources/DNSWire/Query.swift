@@ -143,10 +143,11 @@ public struct Query: ~Copyable {
             position += 4
             questionEnd = position
         }
-        guard packet.uint16(at: 6) == 0, let next = skipClientVersion(packet, at: position) else {
-            return fault
+        guard packet.uint16(at: 6) == 0 else { return fault }
+        if packet.uint16(at: 8) != 0 {
+            guard let next = skipClientVersion(packet, at: position) else { return fault }
+            position = next
         }
-        position = next
         let additional = Int(packet.uint16(at: 10))
         guard additional <= Self.additionalLimit else { return fault }
         var version: UInt8 = 0
@@ -168,10 +169,9 @@ public struct Query: ~Copyable {
     /// Passes over the client's SOA record that an IXFR query has in authority (RFC 1995, section 3).
     ///
     /// Returns where the additional section begins; nil if there is anything else in authority.
+    @inline(never)
     private func skipClientVersion(_ packet: Span<UInt8>, at start: Int) -> Int? {
-        let records = packet.uint16(at: 8)
-        guard records > 0 else { return start }
-        guard records == 1, questionEnd > 12, type == .ixfr,
+        guard packet.uint16(at: 8) == 1, questionEnd > 12, type == .ixfr,
             let nameEnd = skipName(packet, at: start), nameEnd + 10 <= packet.count
         else { return nil }
         let dataEnd = nameEnd + 10 + Int(packet.uint16(at: nameEnd + 8))
