@@ -4,7 +4,7 @@ The same rules, with what each server does, are the last table of docs/protocol.
 case (a query, Rhumb's reply and a peer's) and returns the fields whose difference it accounts for.
 """
 import exchange, message, zones
-from message import AA, COOKIE, ECS, EDE, KEEPALIVE, NSID, QR, TC, TYPES, Malformed, lower
+from message import COOKIE, ECS, EDE, KEEPALIVE, NSID, TC, TYPES, Malformed, lower
 
 RULES = []
 RECORDS = {"answer", "authority", "additional"}
@@ -13,6 +13,7 @@ OUTCOME = RECORDS | {"code", "aa", "tc", "edns", f"option {EDE}"}
 NOERROR, FORMERR, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN, NOTAUTH, BADVERS, BADCOOKIE = 0, 1, 3, 4, 5, 6, 9, 16, 23
 METATYPES = {0, 41, *range(128, 255)}
 ADDRESSED = {TYPES[name] for name in ("MX", "SRV", "SVCB", "HTTPS", "AFSDB", "KX", "RT", "NAPTR", "PTR")}
+ALIASES = {TYPES["CNAME"], TYPES["DNAME"]}
 TRANSFERS = {TYPES["AXFR"], TYPES["IXFR"]}
 
 
@@ -185,17 +186,6 @@ def wildcard_dname(case):
         return OUTCOME
 
 
-@rule("an empty wildcard is no data", "nsd")
-def empty_wildcard(case):
-    """RFC 4592, sections 2.2.2 and 3.3.1: it exists, so it is the source of synthesis. NSD says NXDOMAIN below
-    a name that is mentioned in data alone."""
-    if not case.both or (case.ours.code, case.theirs.code) != (NOERROR, NXDOMAIN):
-        return ()
-    name = last_name(case)
-    zone = case.zones.get(apex_of(name, case.zones))
-    return {"code"} if zone and any((b"*",) + name[start:] in zone.emptyNonTerminals for start in range(len(name))) else ()
-
-
 @rule("additional data from wildcards")
 def wildcard_additional(case):
     """RFC 4592, section 2.2, is about queries; nobody asked for the server's name."""
@@ -223,7 +213,8 @@ def additional_owner(case):
 @rule("additional data from other zones")
 def additional_zones(case):
     """All that is served here may be given (RFC 1034, section 4.3.2, step 6); a resolver need not take it."""
-    starts = {apex_of(lower(record.owner), case.zones) for record in case.ours.answer} if case.both else set()
+    answers = [record for record in case.ours.answer if record.type not in ALIASES] if case.both else []
+    starts = {apex_of(lower(record.owner), case.zones) for record in answers}
     if case.both and starts and all(
             apex_of(lower(record.owner), case.zones) not in starts for record in more_additional(case)):
         return {"additional"}
