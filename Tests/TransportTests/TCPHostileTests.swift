@@ -26,15 +26,14 @@ import Transport
             }
             // The first ones warm up: code, caches, the allocator.
             var clients = try (0..<16).map { try stuck($0, endsHalf: $0 % 2 == 0) }
-            usleep(300_000)
+            try #require(untilQuiet(server, connections: clients.count))
             for endsHalf in [false, true] {
                 let before = residentOctets()
                 clients += try (0..<64).map { try stuck($0, endsHalf: endsHalf) }
-                usleep(300_000)
+                try #require(untilQuiet(server, connections: clients.count))
                 let each = (residentOctets() - before) / 64
                 #expect(each < TransportLimits.worstConnectionOctets, "\(each) octets")
             }
-            try #require(server.counters.tcp.open == clients.count)
             server.stop()
         }
     }
@@ -90,18 +89,27 @@ import Transport
             return client
         }
         let client = try connect(to: server, from: "127.0.3.1")
-        var slowest = Duration.zero
         for id in UInt16(0)..<200 {
             for greedy in stuck { greedy.sendNow(block) }
-            let begin = ContinuousClock.now
             client.send(framed(query(id: id)))
+            // Within the client's 3 seconds, on a machine however busy.
             try #require(client.receiveMessage()?.prefix(2) == query(id: id).prefix(2))
-            slowest = max(slowest, ContinuousClock.now - begin)
         }
-        #expect(slowest < .milliseconds(500))
         // Little of what was sent is worked on: nobody takes the answers.
         #expect(server.counters.tcp.answered < 200 + 16 * 20_000)
     }
+}
+
+/// Waits until that many connections are open and nothing more is answered; false after 8 seconds.
+private func untilQuiet(_ server: DNSServer, connections: Int) -> Bool {
+    var before = server.counters.tcp
+    for _ in 0..<40 {
+        usleep(200_000)
+        let now = server.counters.tcp
+        if now.open == connections, now == before { return true }
+        before = now
+    }
+    return false
 }
 
 /// The memory of this process that is really there.

@@ -59,6 +59,22 @@ import Transport
         #expect(server.counters.tcp.limited == 1)
     }
 
+    @Test("the last answer asks a client that keeps connections to close (RFC 7828, section 3.2.2)")
+    func lastAnswerSaysSo() throws {
+        let server = try startServer { $0.tcpQueries = 3 }
+        defer { server.stop() }
+        let client = try connect(to: server)
+        // OPT with an empty edns-tcp-keepalive; it comes back with the timeout of 10 s, then 0.
+        var asking = query(id: 1) + [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 11, 0, 0]
+        asking[11] = 1
+        for timeout: [UInt8] in [[0, 100], [0, 100], [0, 0]] {
+            client.send(framed(asking))
+            let answer = try #require(client.receiveMessage())
+            #expect(answer.contains([0, 11, 0, 2] + timeout))
+        }
+        #expect(client.receive() == [])
+    }
+
     @Test("who goes on sending after the last answer is closed after the idle timeout")
     func noEndlessLinger() throws {
         let server = try startServer {
