@@ -171,7 +171,7 @@ def copy_zones(zones, directory):
 
 
 def expand(line):
-    """The lines that a $GENERATE stands for; NSD and Knot don't know it. No steps, no $ but plain and ${...}."""
+    """The lines that a $GENERATE stands for; NSD and Knot don't know it. No steps, no quotes, no $ but plain and ${...}."""
     match = re.match(r"\$GENERATE\s+(\d+)-(\d+)\s+(.*)", line)
     if not match:
         return [line]
