@@ -189,10 +189,10 @@ def wildcard_dname(case):
 @rule("additional data from wildcards")
 def wildcard_additional(case):
     """RFC 4592, section 2.2, is about queries; nobody asked for the server's name."""
-    if case.both and not set(folded(case.ours.additional)) - set(folded(case.theirs.additional)):
-        ours = {lower(record.owner) for record in case.ours.additional}
-        more = [record for record in case.theirs.additional if lower(record.owner) not in ours]
-        return {"additional"} if not any(exists(record.owner, case.zones) for record in more) else ()
+    if case.both:
+        more = set(folded(case.theirs.additional)) - set(folded(case.ours.additional))
+        made = all(record not in zone.records for record in more for zone in case.zones.values())
+        return {"additional"} if len(more) + len(case.ours.additional) == len(case.theirs.additional) and made else ()
 
 
 @rule("additional data of MX, SRV, SVCB and HTTPS", "nsd")

@@ -171,7 +171,10 @@ def copy_zones(zones, directory):
 
 
 def expand(line):
-    """The lines that a $GENERATE stands for; NSD and Knot don't know it. No steps, no quotes, no $ but plain and ${...}."""
+    """The lines that a $GENERATE stands for, which NSD and Knot don't know.
+
+    It has no steps, no quotes, and no $ but plain and ${offset,width,base}.
+    """
     match = re.match(r"\$GENERATE\s+(\d+)-(\d+)\s+(.*)", line)
     if not match:
         return [line]
