@@ -10,7 +10,7 @@ import Zones
 struct Check: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read all files and report every finding.",
-        usage: "rhumb check [--strict] [--print [<zone> ...]] [-C <directory>] [--config <file>]",
+        usage: "rhumb check [--strict] [--print [<zone> ...]] [-C <directory>]",
         discussion: """
             --print writes zones to standard output as master files, and findings to standard error: one \
             record a line, names absolute, TTL and class stated, $INCLUDE and $GENERATE resolved, the SOA \
