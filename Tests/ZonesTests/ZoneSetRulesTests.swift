@@ -197,6 +197,16 @@ struct ZoneSetRulesTests {
         #expect(all.contains { $0.message.contains("no NS") })
     }
 
+    @Test("a file whose faults took the SOA with them is not told that, and stops no other zone")
+    func faultTookTheSOA() throws {
+        // As a reader leaves `x TXT a` alone in a file: no TTL is known, so there is no record.
+        let faulty = ZoneSource(
+            apex: try Name("e."), records: [], file: "e.zone", isComplete: false)
+        let (set, all) = findings([faulty, try zone("f.", "a A 192.0.2.1")])
+        #expect(all.isEmpty)
+        #expect(try #require(set).zones.map(\.apex.description) == ["f."])
+    }
+
     @Test("the same zone twice names both files")
     func sameZone() throws {
         var second = try zone("E.", "")
