@@ -64,7 +64,7 @@ enum QuestionKind {
         }
         switch type {
         case .any: self = .data
-        case RecordType(251), RecordType(252): self = .transfer
+        case .ixfr, .axfr: self = .transfer
         case RecordType(0), .opt, .nxname, .tsig: self = .invalid
         default: self = .unsupported
         }

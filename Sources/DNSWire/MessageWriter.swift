@@ -108,10 +108,8 @@ public struct MessageWriter: ~Copyable, ~Escapable {
                 section: section)
         }
         let mark = length
-        let firstEnd = start + 12 + Int(octets.uint16(at: start + 10))
-        guard putName(name, from: nameStart, to: nameEnd), case let owner = lastName, owner != 0,
-            appendFields(of: octets, from: start, to: firstEnd, layout),
-            appendRecords(octets, from: firstEnd, to: start + count, layout, owner)
+        guard
+            appendRecords(octets, from: start, to: start + count, layout, name, nameStart, nameEnd)
         else {
             rollBack(to: mark)
             return false
@@ -399,6 +397,25 @@ public struct MessageWriter: ~Copyable, ~Escapable {
             putUInt16(owner)
             guard appendFields(of: octets, from: position, to: next, layout) else { return false }
             position = next
+        }
+        return true
+    }
+
+    /// Writes the records of a block under a name that the message does not hold yet: whole for the
+    /// first, and for all where it lies past the 14 bits that a pointer can say.
+    @_lifetime(self: copy self)
+    private mutating func appendRecords(
+        _ octets: Span<UInt8>, from start: Int, to end: Int, _ layout: NameLayout,
+        _ name: Span<UInt8>, _ nameStart: Int, _ nameEnd: Int
+    ) -> Bool {
+        var position = start
+        while position < end {
+            let next = position + 12 + Int(octets.uint16(at: position + 10))
+            guard putName(name, from: nameStart, to: nameEnd), case let owner = lastName,
+                appendFields(of: octets, from: position, to: next, layout)
+            else { return false }
+            position = next
+            if owner != 0 { return appendRecords(octets, from: next, to: end, layout, owner) }
         }
         return true
     }

@@ -29,6 +29,7 @@ public struct RecordType: Hashable, Sendable, BitwiseCopyable {
     @inlinable public static var nxname: RecordType { RecordType(128) }
     @inlinable public static var tsig: RecordType { RecordType(250) }
     @inlinable public static var ixfr: RecordType { RecordType(251) }
+    @inlinable public static var axfr: RecordType { RecordType(252) }
     @inlinable public static var any: RecordType { RecordType(255) }
 
     /// Whether the type exists in messages only, never as data in a zone.

@@ -150,6 +150,15 @@ private func packet(_ name: [UInt8]) -> [UInt8] {
             #expect(wasWritten)
             expected.append("www. 9 IN NS n\(number / 2).far-label.")
         }
+        // Nor can an owner's other records point at it: it stands whole before each.
+        let owner: [UInt8] = [5, 0x6F, 0x77, 0x6E, 0x65, 0x72, 0]
+        let address: [UInt8] = [0xC0, 0x0C, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2]
+        let block = address + [1] + address + [2]
+        let wasWritten = writer.appendBlock(
+            block.span, from: 0, count: block.count, records: 2, layout: .none,
+            ownerName: owner.span, from: 0, to: owner.count, section: .answer)
+        #expect(wasWritten)
+        expected += ["owner. 9 IN A 192.0.2.1", "owner. 9 IN A 192.0.2.2"]
         let length = writer.finish(flags: 0x8400, questions: 1)
         #expect(length > 0x4000)
         #expect(TestAnswer(Array(space.prefix(length)))?.answer == expected)
