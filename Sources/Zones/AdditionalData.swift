@@ -63,68 +63,76 @@ struct AdditionalDataBuilder {
         let set = tables.sets[Int(index)]
         let isBinding = set.type == .svcb || set.type == .https
         var rows: [Additional] = []
-        var known: Set<Int32> = [index]
+        var target: [UInt8] = []
         var position = set.blockStart
         while position < set.blockStart + set.blockLength {
             let data = position + ZoneTree.recordHeader
             let length = Int(tables.arena[data - 2]) << 8 | Int(tables.arena[data - 1])
             position = data + length
             let start = data + offset
-            guard let target = Name(wire: tables.arena[start..<nameEnd(start, tables)]) else {
-                continue
-            }
+            load(&target, from: start, tables)
             let isAlias =
                 isBinding && tables.arena[data] == 0 && tables.arena[data + 1] == 0
             // "." as a service's target is the owner; as an alias's or elsewhere it is nothing.
-            let isOwner = isBinding && !isAlias && target.isRoot
-            guard isOwner || !target.isRoot,
+            let isOwner = isBinding && !isAlias && target.count == 1
+            guard isOwner || target.count > 1,
                 let node = isOwner ? owner : self.node(answeringFor: target, tables)
             else { continue }
             // What a service's alias leads to is its binding there, then the addresses.
             for type in isAlias ? [set.type, .a, .aaaa] : [.a, .aaaa] {
-                guard let rrset = rrset(type, of: node, tables), known.insert(rrset).inserted
+                guard let rrset = rrset(type, of: node, tables), rrset != index,
+                    !rows.contains(where: { $0.rrset == rrset })
                 else { continue }
                 guard rows.count < Self.maximumRRsets else { return rows }
                 rows.append(
                     Additional(
                         targetStart: UInt32(start),
-                        targetLength: isOwner ? 0 : UInt8(target.wire.count), rrset: rrset))
+                        targetLength: isOwner ? 0 : UInt8(target.count), rrset: rrset))
             }
         }
         return rows
     }
 
-    private func nameEnd(_ start: Int, _ tables: ZoneSetBuilder.Tables) -> Int {
-        var position = start
-        while tables.arena[position] != 0 { position += Int(tables.arena[position]) + 1 }
-        return position + 1
+    /// Copies the name that begins at a place of the arena, in small letters.
+    private func load(
+        _ target: inout [UInt8], from start: Int, _ tables: ZoneSetBuilder.Tables
+    ) {
+        var end = start
+        while tables.arena[end] != 0 { end += Int(tables.arena[end]) + 1 }
+        target.removeAll(keepingCapacity: true)
+        for place in start...end { target.append(asciiLowercased(tables.arena[place])) }
     }
 
     /// The node whose data answers for a name: its own, or that of the wildcard that covers it; nil if
     /// there is none, or its data is not authoritative or depends on the client.
     ///
     /// Walks as `ZoneSet.lookup` does.
-    private func node(answeringFor target: Name, _ tables: ZoneSetBuilder.Tables) -> Node? {
-        if let node = final(target, tables), !node.flags.contains(.pathOnly) { return usable(node) }
-        var ancestor = target.parent
-        while let name = ancestor {
-            if var node = final(name, tables) {
-                if node.flags.contains(.pathOnly) {
-                    guard node.link >= 0 else { return nil }
-                    node = tables.nodes[Int(node.link)]
-                }
-                guard node.flags.isDisjoint(with: [.cut, .dname]), node.wildcard >= 0 else {
-                    return nil
-                }
-                return usable(tables.nodes[Int(node.wildcard)])
+    private func node(answeringFor target: [UInt8], _ tables: ZoneSetBuilder.Tables) -> Node? {
+        if let node = final(target, from: 0, tables), !node.flags.contains(.pathOnly) {
+            return usable(node)
+        }
+        var start = 0
+        while target[start] != 0 {
+            start += Int(target[start]) + 1
+            guard var node = final(target, from: start, tables) else { continue }
+            if node.flags.contains(.pathOnly) {
+                guard node.link >= 0 else { return nil }
+                node = tables.nodes[Int(node.link)]
             }
-            ancestor = name.parent
+            guard node.flags.isDisjoint(with: [.cut, .dname]), node.wildcard >= 0 else {
+                return nil
+            }
+            return usable(tables.nodes[Int(node.wildcard)])
         }
         return nil
     }
 
-    private func final(_ name: Name, _ tables: ZoneSetBuilder.Tables) -> Node? {
-        guard let number = names.number(of: name), finalNode[Int(number)] >= 0 else { return nil }
+    /// The final node of what follows the labels before `start`.
+    private func final(
+        _ target: [UInt8], from start: Int, _ tables: ZoneSetBuilder.Tables
+    ) -> Node? {
+        guard let number = names.number(of: target, from: start), finalNode[Int(number)] >= 0
+        else { return nil }
         return tables.nodes[Int(finalNode[Int(number)])]
     }
 

@@ -72,7 +72,8 @@ extension MasterFileReader {
                     at: index, scanner)
                 return nil
             }
-            octetCount += octets.count
+            // Empty words are written with a blank and take room as well.
+            octetCount += octets.count + 1
             guard index == quotedData else {
                 words.append(
                     RDataToken(

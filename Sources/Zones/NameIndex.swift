@@ -35,9 +35,12 @@ struct NameIndex {
     }
 
     /// Returns the number of a name, or nil if nothing mentions it.
-    func number(of name: Name) -> Int32? {
-        let hash = wireHash(name.wire.span, from: 0, to: name.wire.count)
-        let found = find(name.wire, from: 0, hash: hash)
+    func number(of name: Name) -> Int32? { number(of: name.wire, from: 0) }
+
+    /// The same of the name that begins at a place of a longer one in canonical wire format.
+    func number(of wire: [UInt8], from start: Int) -> Int32? {
+        let hash = wireHash(wire.span, from: start, to: wire.count)
+        let found = find(wire, from: start, hash: hash)
         return found < 0 ? nil : found
     }
 

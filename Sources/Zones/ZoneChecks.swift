@@ -24,7 +24,7 @@ struct TargetChecks: ~Copyable {
     static let maximumChain = 8
 
     private let zones: ZoneSet
-    private let faulty: [Name]
+    private let faulty: Set<Name>
     fileprivate private(set) var diagnostics: Diagnostics
     private var buffer = NameBuffer()
     /// Of the source in hand.
@@ -34,7 +34,7 @@ struct TargetChecks: ~Copyable {
 
     fileprivate init(zones: ZoneSet, faulty: [Name], diagnostics: Diagnostics) {
         self.zones = zones
-        self.faulty = faulty
+        self.faulty = Set(faulty)
         self.diagnostics = diagnostics
     }
 
@@ -77,10 +77,12 @@ struct TargetChecks: ~Copyable {
     /// Whether what was just looked up may be missing only because its zone has errors.
     private func isUncertain(_ found: Lookup) -> Bool {
         guard !faulty.isEmpty else { return false }
-        let target = target
-        return faulty.contains {
-            $0.labelCount >= Int(found.apexLabels) && target.isSubdomain(of: $0)
+        var ancestor: Name? = target
+        while let name = ancestor, name.labelCount >= Int(found.apexLabels) {
+            if faulty.contains(name) { return true }
+            ancestor = name.parent
         }
+        return false
     }
 
     private func ends(with name: Name) -> Bool {
@@ -116,11 +118,10 @@ extension TargetChecks {
     /// one with two colons; and then ends or goes on in the zone itself.
     private var looksLikeAddress: Bool {
         let name = buffer.span
-        guard name[1] &- 0x30 < 10 || name[1] == 0x3A || name[1] | 0x20 &- 0x61 < 6 else {
-            return false
-        }
+        let first = 1..<1 + Int(name[0])
+        if first.count(where: { name[$0] == 0x3A }) > 1 { return true }
+        guard first.allSatisfy({ name[$0] &- 0x30 < 10 }) else { return false }
         let labels = target.labels
-        if let first = labels.first, first.count(where: { $0 == 0x3A }) > 1 { return true }
         guard labels.count >= 4 else { return false }
         let areNumbers = labels.prefix(4).allSatisfy {
             $0.count <= 3 && UInt8(String(decoding: $0, as: UTF8.self)) != nil
@@ -154,10 +155,11 @@ extension TargetChecks {
             return
         }
         switch a.outcome {
-        case .cname:
+        case .cname, .dname:
             diagnostics.warning(
                 at: record.position,
-                "\(type) points at \(target), which is an alias (CNAME); many refuse that, so name "
+                "\(type) points at \(target), which is an alias "
+                    + "(\(a.outcome == .cname ? "CNAME" : "below a DNAME")); many refuse that, so name "
                     + "the alias's target "
                     + (type == .srv ? "(RFC 2782)" : "(RFC 2181, section 10.3)"))
         case .nxdomain where !isUncertain(a):

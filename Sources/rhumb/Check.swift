@@ -14,8 +14,8 @@ struct Check: AsyncParsableCommand {
         discussion: """
             --print writes zones to standard output as master files, and findings to standard error: one \
             record a line, names absolute, TTL and class stated, $INCLUDE and $GENERATE resolved, the SOA \
-            first and the rest in the order of DNSSEC (RFC 4034, section 6). A zone whose own file has \
-            an error is not printed; what is wrong in other files is no hindrance.
+            first and the rest in the order of DNSSEC (RFC 4034, section 6). A zone whose text \
+            can't be read whole is not printed; what else is wrong, here or in other files, is no hindrance.
 
             Exit status: 0 if a server would start with these files, 1 if not.
             """)

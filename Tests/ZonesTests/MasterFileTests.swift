@@ -1,7 +1,7 @@
 import DNSWire
 import Settings
 import Testing
-import Zones
+@testable import Zones
 
 /// Reads text as the zone example.com.; records come back as `owner ttl type data` lines.
 struct MasterFileTests {
@@ -329,5 +329,15 @@ struct MasterFileTests {
         let blank = String(repeating: "\n", count: 500_000)
         let all = try records("$TTL 1\n$GENERATE 1-10000 (\(blank)h$ A 192.0.2.1)")
         #expect(all.count == 10_000)
+    }
+
+    @Test("$GENERATE counts empty words to the size of a zone as well")
+    func generateOfEmptyWords() {
+        var reader = MasterFileReader(apex: .root, diagnostics: Diagnostics())
+        reader.octetCount = maximumZoneFileLength - 1_000
+        let text = "$TTL 1\n$GENERATE 1-1000 a TXT" + String(repeating: " \"\"", count: 100)
+        reader.read(Array(text.utf8), file: "zone") { (_, _) throws(FileError) in [] }
+        #expect(reader.records.count < 10)
+        #expect(reader.diagnostics.all.map(\.message).joined().contains("grows over"))
     }
 }

@@ -103,6 +103,7 @@ struct ZoneSetRulesTests {
         RuleCase("data at a cut", "a NS n.\na MX 1 n.", 4, "MX of a.e. is never answered"),
         RuleCase("missing glue", "a NS n.a", 3, "n.a.e. serves a.e. from inside it"),
         RuleCase("NS that is an alias", "@ NS n\nn CNAME m.", 3, "is an alias"),
+        RuleCase("NS below a DNAME", "@ NS n.d\nd DNAME x.", 3, "alias (below a DNAME)"),
         RuleCase("MX that is an alias", "@ MX 1 n\nn CNAME m.", 3, "is an alias"),
         RuleCase("MX that does not exist", "@ MX 1 n", 3, "n.e., which does not exist"),
         RuleCase("NS without address", "@ NS n\nn TXT x", 3, "has no A or AAAA"),
