@@ -181,7 +181,7 @@ def wildcard_cut(case):
 
 @rule("DNAME at a wildcard is plain data", "knot")
 def wildcard_dname(case):
-    """RFC 4592, section 4.4, leaves it undefined; `rhumb check` warns of it. Knot makes DNAME of it."""
+    """RFC 4592, section 4.4, leaves it undefined; `rhumb check` warns of it. Knot makes up a DNAME's owner."""
     if case.both and any(record.type == TYPES["DNAME"] and not exists(record.owner, case.zones) for record in case.theirs.answer):
         return OUTCOME
 
