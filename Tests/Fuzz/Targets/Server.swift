@@ -11,6 +11,7 @@ import TestSupport
 final class FuzzServer {
     /// What clients are told of a connection's patience: the default, in units of 100 milliseconds.
     static let idleTimeout: UInt16 = 100
+    private let idleTimeout: UInt16
 
     let healthy: Snapshot
     /// Half of the origins are down.
@@ -22,7 +23,8 @@ final class FuzzServer {
     private var message = [UInt8](repeating: 0, count: Responder.maximumAnswerLength)
 
     /// - Parameter cookies: whether it answers cookies, which depend on the time.
-    init(cookies: Bool = true) throws {
+    init(cookies: Bool = true, idleTimeout: UInt16 = FuzzServer.idleTimeout) throws {
+        self.idleTimeout = idleTimeout
         let folder = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
         let text = try readFile(path: "/\(folder)/content.scenario", limit: 1 << 20)
         var answers = AnswerSettings(identity: "fuzz")
@@ -52,7 +54,7 @@ final class FuzzServer {
     ) -> [UInt8] {
         var answer = space.mutableSpan
         let arrival = Arrival(
-            from: source, over: carrier, at: 1_559_731_985, idleTimeout: Self.idleTimeout)
+            from: source, over: carrier, at: 1_559_731_985, idleTimeout: idleTimeout)
         let length = responder.respond(
             to: packet.span, arrival, with: snapshot, into: &answer)
         return Array(space.prefix(length))

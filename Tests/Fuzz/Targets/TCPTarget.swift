@@ -12,6 +12,8 @@ import NIOEmbedded
 extension FuzzTarget {
     static let tcp = FuzzTarget(name: "tcp", maximumLength: 2_048) {
         let server = try FuzzServer(cookies: false)
+        // What an ending connection says of its patience.
+        let ending = try FuzzServer(cookies: false, idleTimeout: 0)
         let publisher = SnapshotPublisher(server.healthy)
         return { octets in
             var input = FuzzInput(octets)
@@ -20,10 +22,15 @@ extension FuzzTarget {
             let connection = FuzzConnection(publisher)
             connection.receive(stream, in: steps)
             guard connection.isClosed else { return "not closed after the client's half was" }
-            let expected = framedAnswers(to: stream, server)
-            guard connection.sent == expected else {
-                return "\(connection.sent.count) octets were sent, not these \(expected.count)"
+            let (sent, rest) = split(connection.sent)
+            guard rest == 0 else { return "an answer is cut off, or not as long as it says" }
+            let expected = (open: answers(to: stream, server), ending: answers(to: stream, ending))
+            guard sent.count == expected.open.count else {
+                return "\(sent.count) answers, not \(expected.open.count)"
             }
+            // From where the connection ends, its answers tell clients so (RFC 7828, section 3.2.2).
+            let end = sent.indices.first { sent[$0] != expected.open[$0] } ?? sent.count
+            guard sent[end...] == expected.ending[end...] else { return "answer \(end) is another" }
             return nil
         }
     }
@@ -31,24 +38,26 @@ extension FuzzTarget {
 
 private let peer = IPAddress(ipv4: 0xC633_6407)
 
-/// The answers to a stream's messages, one by one; a length that no message has ends it.
-private func framedAnswers(to stream: [UInt8], _ server: FuzzServer) -> [UInt8] {
-    var answers: [UInt8] = []
+/// The messages of a stream, up to a length that no message has, and how many octets are left.
+private func split(_ stream: [UInt8]) -> (messages: [[UInt8]], rest: Int) {
+    var messages: [[UInt8]] = []
     var rest = stream[...]
-    var isFirst = true
     while rest.count >= 2 {
         let head = rest.prefix(2).map(Int.init)
         let length = head[0] << 8 | head[1]
         guard length >= 12, rest.count >= 2 + length else { break }
-        let answer = server.answer(
-            to: Array(rest.dropFirst(2).prefix(length)), from: peer, over: .tcp,
-            with: server.healthy, fresh: isFirst)
-        isFirst = false
+        messages.append(Array(rest.dropFirst(2).prefix(length)))
         rest = rest.dropFirst(2 + length)
-        guard !answer.isEmpty else { continue }
-        answers += [UInt8(answer.count >> 8), UInt8(answer.count & 255)] + answer
     }
-    return answers
+    return (messages, rest.count)
+}
+
+/// The answers to a stream's messages, one by one.
+private func answers(to stream: [UInt8], _ server: FuzzServer) -> [[UInt8]] {
+    split(stream).messages.enumerated().map { index, message in
+        server.answer(
+            to: message, from: peer, over: .tcp, with: server.healthy, fresh: index == 0)
+    }.filter { !$0.isEmpty }
 }
 
 /// A `TCPConnection` without a socket.
