@@ -80,7 +80,7 @@ let package = Package(
         .testTarget(
             name: "CryptographyTests", dependencies: ["Cryptography"], swiftSettings: reviewed),
         .testTarget(
-            name: "ZonesTests", dependencies: ["DNSWire", "Settings", "Zones"],
+            name: "ZonesTests", dependencies: ["DNSWire", "Settings", "Zones", "TestSupport"],
             swiftSettings: reviewed),
         .testTarget(
             name: "GeoTests", dependencies: ["DNSWire", "Settings", "Geo", "CMaxMindDB"],

@@ -163,16 +163,20 @@ extension TargetChecks {
                     + "the alias's target "
                     + (type == .srv ? "(RFC 2782)" : "(RFC 2181, section 10.3)"))
         case .nxdomain where !isUncertain(a):
-            diagnostics.warning(
-                at: record.position,
-                "\(type) points at \(target), which does not exist; add its A or AAAA record, or "
-                    + "check the final dot")
+            reportMissing(record, type)
         case .nodata where zones.lookup(buffer, type: .aaaa).outcome == .nodata && !isUncertain(a):
             diagnostics.warning(
                 at: record.position,
                 "\(type) points at \(target), which has no A or AAAA record; add one")
         default: checkCharacters(record, type)
         }
+    }
+
+    private mutating func reportMissing(_ record: ZoneRecord, _ type: RecordType) {
+        diagnostics.warning(
+            at: record.position,
+            "\(type) points at \(target), which does not exist; add its A or AAAA record, or check "
+                + "the final dot")
     }
 
     private mutating func checkCharacters(_ record: ZoneRecord, _ type: RecordType) {
@@ -188,10 +192,7 @@ extension TargetChecks {
         let a = zones.lookup(buffer, type: .a)
         guard !isUncertain(a) else { return }
         if a.outcome == .nxdomain {
-            diagnostics.warning(
-                at: record.position,
-                "\(type) points at \(target), which does not exist; add its A or AAAA record, or "
-                    + "check the final dot")
+            reportMissing(record, type)
         } else if !isAlias, a.outcome == .nodata,
             zones.lookup(buffer, type: .aaaa).outcome == .nodata
         {

@@ -9,8 +9,8 @@
 // zones as they are met: a mail domain, a directory's, a reverse one, an enterprise's.
 
 import DNSWire
-import Glibc
 import Settings
+import TestSupport
 import Testing
 
 @testable import Zones
@@ -20,20 +20,7 @@ private let interopZones = zoneFiles("bad-zones") + zoneFiles("good-zones")
 /// The zone files of a folder of Tests/Interop.
 private func zoneFiles(_ folder: String) -> [String] {
     let tests = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
-    let path = "/\(tests)/Interop/\(folder)"
-    guard let handle = unsafe opendir(path) else { return [] }
-    defer { unsafe closedir(handle) }
-    var names: [String] = []
-    while let entry = unsafe readdir(handle) {
-        // Safe: readdir's name is a terminated string inside its entry.
-        let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-            unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) {
-                unsafe String(cString: $0)
-            }
-        }
-        if name.hasSuffix(".zone") { names.append("\(path)/\(name)") }
-    }
-    return names.sorted()
+    return listFiles("/\(tests)/Interop/\(folder)").filter { $0.hasSuffix(".zone") }
 }
 
 @Suite("Interop zones")
