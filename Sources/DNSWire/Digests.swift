@@ -9,12 +9,16 @@ extension RecordType {
         let digestType = rdata[headerLength - 1]
         let length = rdata.count - headerLength
         if let expected = lengths[digestType], length != expected {
-            return
-                "a digest of \(length) octets where type \(digestType) has \(expected); is it cut off?"
+            return "a digest of \(Self.octets(length)) where type \(digestType) has \(expected); "
+                + "is it cut off?"
         }
         // RFC 8976, section 2.2.4, for every type of digest.
         return code == 63 && length < 12
-            ? "a digest of \(length) octets where the least is 12; is it cut off?" : nil
+            ? "a digest of \(Self.octets(length)) where the least is 12; is it cut off?" : nil
+    }
+
+    private static func octets(_ count: Int) -> String {
+        count == 1 ? "1 octet" : "\(count) octets"
     }
 
     /// How many octets stand before a digest, the last of which is its type, and the lengths of the types

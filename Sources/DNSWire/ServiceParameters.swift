@@ -90,7 +90,12 @@ enum ServiceParameters {
         for part in value.split(separator: UInt8(ascii: "{")).dropFirst() {
             guard let end = part.firstIndex(of: UInt8(ascii: "}")) else { return false }
             let names = part[..<end].drop { !isTemplateLetter($0) }.split(separator: 0x2C)
-            hasVariable = hasVariable || names.contains { $0.elementsEqual("dns".utf8) }
+            // "*" explodes lists, of which this variable is none (RFC 6570, section 2.4.2).
+            hasVariable =
+                hasVariable
+                || names.contains { name in
+                    name.elementsEqual("dns".utf8) || name.elementsEqual("dns*".utf8)
+                }
         }
         return hasVariable
     }

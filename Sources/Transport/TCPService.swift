@@ -161,7 +161,8 @@ final class TCPService {
                 answers.writeBytes(unsafe scratch.span.extracting(first: answerLength).bytes)
             }
             if isLast {
-                counters.limited.add(1)
+                // Of one that is ending the end is counted already.
+                if !isEnding { counters.limited.add(1) }
                 return .last
             }
         }

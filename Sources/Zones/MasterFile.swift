@@ -8,6 +8,10 @@ public import Settings
 /// The largest zone file, its included files together, in octets: over ten million records.
 public let maximumZoneFileLength = 512 << 20
 
+/// The most that a zone's records may come to, owners and data in wire format, in octets. Only a file
+/// with a long origin behind short names grows much when it is read.
+let maximumZoneRecordsLength = 1 << 30
+
 /// Returns the octets of an included file, of which there are at most `limit`.
 typealias IncludedFileReader = (_ path: String, _ limit: Int) throws(FileError) -> [UInt8]
 
@@ -98,6 +102,9 @@ struct MasterFileReader {
     var openFiles: [String] = []
     var includeCount = 0
     var octetCount = 0
+    /// What the records come to, and how much they may.
+    var recordsLength = 0
+    var recordsLimit = maximumZoneRecordsLength
     var generatedCount = 0
 
     init(apex: Name, diagnostics: Diagnostics) {
@@ -118,7 +125,7 @@ struct MasterFileReader {
         octetCount += octets.count
         openFiles.append(file)
         var scanner = MasterFileScanner(octets, file: file)
-        while scanner.readEntry(&diagnostics) {
+        while recordsLength <= recordsLimit, scanner.readEntry(&diagnostics) {
             if scanner.words[0].octets.first == UInt8(ascii: "$"), !scanner.words[0].isQuoted {
                 readDirective(scanner, include: include)
             } else {
@@ -158,10 +165,17 @@ struct MasterFileReader {
         guard let content = readContent(scanner, typeAt: typeIndex) else { return }
         let position = scanner.place(ofWord: 0)
         let finalTTL = ttl ?? impliedTTL(for: content, at: position)
-        if let owner {
-            records.append(
-                ZoneRecord(owner: owner, ttl: finalTTL, content: content, position: position))
+        guard let owner else { return }
+        recordsLength += owner.wire.count
+        if case .data(_, let data) = content { recordsLength += data.count }
+        guard recordsLength <= recordsLimit else {
+            report(
+                "the records up to here come to over \(recordsLimit) octets, so the rest is not read; "
+                    + "split the zone", at: 0, scanner)
+            return
         }
+        records.append(
+            ZoneRecord(owner: owner, ttl: finalTTL, content: content, position: position))
     }
 
     /// Passes TTL and class, in either order, up to the type; nil if one of them is refused.

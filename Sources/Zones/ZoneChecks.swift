@@ -165,9 +165,7 @@ extension TargetChecks {
         case .nxdomain where !isUncertain(a):
             reportMissing(record, type)
         case .nodata where zones.lookup(buffer, type: .aaaa).outcome == .nodata && !isUncertain(a):
-            diagnostics.warning(
-                at: record.position,
-                "\(type) points at \(target), which has no A or AAAA record; add one")
+            reportNoAddress(record, type)
         default: checkCharacters(record, type)
         }
     }
@@ -177,6 +175,12 @@ extension TargetChecks {
             at: record.position,
             "\(type) points at \(target), which does not exist; add its A or AAAA record, or check "
                 + "the final dot")
+    }
+
+    private mutating func reportNoAddress(_ record: ZoneRecord, _ type: RecordType) {
+        diagnostics.warning(
+            at: record.position,
+            "\(type) points at \(target), which has no A or AAAA record; add one")
     }
 
     private mutating func checkCharacters(_ record: ZoneRecord, _ type: RecordType) {
@@ -196,10 +200,7 @@ extension TargetChecks {
         } else if !isAlias, a.outcome == .nodata,
             zones.lookup(buffer, type: .aaaa).outcome == .nodata
         {
-            diagnostics.warning(
-                at: record.position,
-                "\(type) points at \(target), which has no A or AAAA record; add one "
-                    + "(RFC 9460, section 2.4.3)")
+            reportNoAddress(record, type)
         }
     }
 }

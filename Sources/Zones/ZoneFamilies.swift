@@ -61,11 +61,12 @@ extension ZoneSetBuilder {
         }
     }
 
-    /// "only here ns1.; only there ns2."
+    /// "only here ns1.; only there ns2.", with the first three names of each side.
     private func difference(_ here: Set<Name>, _ there: Set<Name>) -> String {
-        let list = { (side: String, names: Set<Name>) in
-            names.isEmpty
-                ? nil : "only \(side) " + names.sorted().map(\.description).joined(separator: ", ")
+        let list = { (side: String, names: Set<Name>) -> String? in
+            guard !names.isEmpty else { return nil }
+            let shown = names.sorted().prefix(3).map(\.description).joined(separator: ", ")
+            return "only \(side) \(shown)" + (names.count > 3 ? " and \(names.count - 3) more" : "")
         }
         return [list("here", here.subtracting(there)), list("there", there.subtracting(here))]
             .compactMap(\.self).joined(separator: "; ")

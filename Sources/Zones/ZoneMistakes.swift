@@ -112,6 +112,21 @@ extension ZoneTree {
                 + "(RFC 2181, section 5.2), so give them the same")
     }
 
+    /// How many records of one type at one name resolvers take: BIND answers SERVFAIL where it gets more
+    /// (`max-records-per-type`, since 2024).
+    private static let commonRecordLimit = 100
+
+    /// Reports an RRset so large that users behind some resolvers get no answer.
+    func warnAboutCount(of set: SetDraft, _ diagnostics: inout Diagnostics) {
+        guard set.records.count > Self.commonRecordLimit else { return }
+        let record = record(order[Int(set.records.lowerBound)])
+        diagnostics.warning(
+            at: record.position,
+            "\(record.owner) has \(set.records.count) \(set.type) records, and BIND as a resolver "
+                + "fails on more than \(Self.commonRecordLimit) unless told otherwise "
+                + "(max-records-per-type); keep fewer")
+    }
+
     func reportTypes(_ record: Int32, _ diagnostics: inout Diagnostics) {
         let record = self.record(record)
         diagnostics.error(

@@ -66,6 +66,7 @@ extension ZoneTree {
         of node: TreeNode, _ names: NameIndex, _ diagnostics: inout Diagnostics
     ) {
         for set in setDrafts(of: node) {
+            warnAboutCount(of: set, &diagnostics)
             switch set.type {
             case .soa:
                 checkSingle(set, &diagnostics)

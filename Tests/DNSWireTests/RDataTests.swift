@@ -138,6 +138,7 @@ struct RDataTests {
         arguments: [
             ("DS", "1 8 2 ABCD", "a digest of 2 octets where type 2 has 32"),
             ("CDS", "1 8 4 ABCD", "a digest of 2 octets where type 4 has 48"),
+            ("SSHFP", "1 1 AB", "a digest of 1 octet where type 1 has 20"),
             ("SSHFP", "1 1 AB CD", "a digest of 2 octets where type 1 has 20"),
             ("ZONEMD", "1 1 2 ABCD", "a digest of 2 octets where type 2 has 64"),
             ("ZONEMD", "1 1 240 ABCD", "a digest of 2 octets where the least is 12"),

@@ -57,6 +57,10 @@ struct ServiceParameterTests {
             "00010000010003026832000700082f717b3f646e737d",
             #"1 . alpn="h2" dohpath="/q{?dns}""#),
         .init(
+            "SVCB", #"1 . alpn=h2 dohpath=/{?dns*}"#,
+            "0001000001000302683200070008" + "2f7b3f646e732a7d",
+            #"1 . alpn="h2" dohpath="/{?dns*}""#),
+        .init(
             "SVCB", #"1 . alpn=h2 dohpath="/{a}/q{?x,dns}""#,
             "000100000100030268320007000e2f7b617d2f717b3f782c646e737d",
             #"1 . alpn="h2" dohpath="/{a}/q{?x,dns}""#),

@@ -59,6 +59,21 @@ import Transport
         #expect(server.counters.tcp.limited == 1)
     }
 
+    @Test("a connection that comes to both limits at once is counted once")
+    func bothLimits() throws {
+        let server = try startServer {
+            $0.tcpLifetime = .milliseconds(100)
+            $0.tcpQueries = 1
+        }
+        defer { server.stop() }
+        let client = try connect(to: server)
+        usleep(200_000)
+        client.send(framed(query(id: 7)) + framed(query(id: 8)))
+        #expect(isRefusal(try #require(client.receiveMessage()), of: 7))
+        #expect(client.receive() == [])
+        #expect(server.counters.tcp.limited == 1)
+    }
+
     @Test("the last answer asks a client that keeps connections to close (RFC 7828, section 3.2.2)")
     func lastAnswerSaysSo() throws {
         let server = try startServer { $0.tcpQueries = 3 }

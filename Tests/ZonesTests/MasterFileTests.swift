@@ -1,6 +1,7 @@
 import DNSWire
 import Settings
 import Testing
+
 @testable import Zones
 
 /// Reads text as the zone example.com.; records come back as `owner ttl type data` lines.
@@ -224,6 +225,23 @@ struct MasterFileTests {
         #expect(deepReading.findings[0].contains("too many files"))
         let wideReading = try Self.read(Array("$INCLUDE 0".utf8), files: wide)
         #expect(wideReading.findings.allSatisfy { $0.contains("too many files") })
+    }
+
+    @Test("short names behind a long origin end at the limit of what records come to, told once")
+    func recordsLimit() throws {
+        var reader = MasterFileReader(
+            apex: try Name("example.com."), diagnostics: Diagnostics())
+        // An owner of 76 octets and data of 4, times ten.
+        reader.recordsLimit = 800
+        let text =
+            "$TTL 1\n$ORIGIN \(String(repeating: "a", count: 59)).example.com.\n"
+            + (10...29).map { "\($0) A 192.0.2.1\n" }.joined()
+        reader.read(Array("$INCLUDE a\n$INCLUDE a".utf8), file: "z") { (_, _) in Array(text.utf8) }
+        #expect(reader.records.count == 10)
+        #expect(reader.diagnostics.sorted.count == 1)
+        #expect(
+            reader.diagnostics.sorted.first?.description.hasPrefix(
+                "a:13:1: error: the records up to here come to over 800 octets") == true)
     }
 
     @Test("STEER names a service, at any owner, with its TTL")

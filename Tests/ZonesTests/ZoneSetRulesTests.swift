@@ -112,6 +112,10 @@ struct ZoneSetRulesTests {
         RuleCase("HTTPS that does not exist", "a HTTPS 1 n", 3, "n.e., which does not exist"),
         RuleCase("HTTPS alias to nothing", "a HTTPS 0 n", 3, "n.e., which does not exist"),
         RuleCase("HTTPS without address", "a HTTPS 1 n\nn TXT x", 3, "has no A or AAAA"),
+        RuleCase(
+            "more records than BIND takes",
+            (1...101).map { "a A 192.0.2.\($0)" }.joined(separator: "\n"), 3,
+            "a.e. has 101 A records"),
         RuleCase("null MX beside others", "@ MX 1 f.\n@ MX 0 .", 4, "RFC 7505, section 3"),
         RuleCase("DS without NS", "a DS 1 8 2 00", 3, "RFC 4034, section 5"),
         RuleCase("glue for nobody", "a NS n.a\nn.a A 192.0.2.1\nb.a A 192.0.2.2", 5, "as glue"),
@@ -299,6 +303,10 @@ struct ZoneSetRulesTests {
         (
             "NS records short of one", "c NS ns.invalid.", "@ NS n.", 3,
             "differ from its own in c.e.zone: only there n.; make"
+        ),
+        (
+            "many other NS records", (1...9).map { "c NS n\($0)." }.joined(separator: "\n"), "", 3,
+            "only here n1., n2., n3. and 6 more; only there ns.invalid.; make"
         ),
         (
             "other glue", "c NS ns.invalid.\nc NS ns.c\nns.c A 192.0.2.1",
