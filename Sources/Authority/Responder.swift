@@ -144,6 +144,9 @@ public struct Responder: ~Copyable {
                 if hop > 0, !lookup.isSynthesised, chain.holds(lookup.rrset) { return }
                 return write(zones.rrset(lookup.rrset), owner, &writer, &verdict, zones)
             case .steered:
+                // The aliases are the same for all clients, and are kept as such where what depends on
+                // the client is asked for apart (RFC 7871, section 7.2.1).
+                if hop > 0, query.hasSubnet, query.subnet.sourceLength > 0 { return }
                 return steer(lookup, owner, hop, &writer, &verdict, source, snapshot)
             case .nodata, .nxdomain:
                 return deny(lookup, hop, &writer, &verdict, zones)
@@ -390,7 +393,7 @@ public struct Responder: ~Copyable {
 
     // MARK: - Class CH
 
-    /// Answers who and what this server is (RFC 4892, section 3); other names are refused.
+    /// Answers who and what this server is (RFC 4892, section 2); other names are refused.
     private func answerChaos(
         _ writer: inout MessageWriter, _ verdict: inout Verdict, _ snapshot: Snapshot
     ) {

@@ -116,7 +116,7 @@ public struct Query: ~Copyable {
     ///
     /// Strict where leniency would be a guess: exactly one question (RFC 9619), nothing in answer, nor
     /// in authority but what IXFR has there, no octets after the last record, one OPT at the root (RFC
-    /// 6891, section 6.1.1), TSIG the last record or nowhere (RFC 8945, section 5.2).
+    /// 6891, sections 6.1.1 and 6.1.2), TSIG the last record or nowhere (RFC 8945, section 5.2).
     public mutating func read(_ packet: Span<UInt8>) -> QueryStatus {
         questionEnd = 12
         hasEDNS = false
@@ -280,7 +280,7 @@ public struct Query: ~Copyable {
         return true
     }
 
-    /// Reads an ECS option to the letter of RFC 7871, section 6 and 7.1.2: no scope in a query, as
+    /// Reads an ECS option to the letter of RFC 7871, sections 6 and 7.2.1: no scope in a query, as
     /// many octets as the length needs, no bits after it.
     private mutating func readSubnet(_ packet: Span<UInt8>, at start: Int, length: Int) -> Bool {
         guard length >= 4, packet[start + 3] == 0 else { return false }

@@ -97,7 +97,7 @@ extension ZoneTree {
         diagnostics.warning(
             at: record.position,
             "this \(type) record is the same as \(place(of: earlier, from: record)) "
-                + "(RFC 2181, section 5.5); remove one of them")
+                + "(RFC 2181, section 5); remove one of them")
     }
 
     /// Reports the first record of an RRset whose TTL is not that of the one before.

@@ -213,7 +213,7 @@ private func name(octets: Int) -> [UInt8] {
             message(counts: (1, 0, 0, 1), opt(version: 1, length: 9)), formatError),
     ]
 
-    // RFC 7871, section 6, and what section 7.1.2 says of queries.
+    // RFC 7871, section 6, and what section 7.2.1 says of queries.
     static let subnet: [PacketRow] = [
         .init("a subnet", query(options: option(8, [0, 1, 24, 0, 203, 0, 113])), noError),
         .init("nothing disclosed", query(options: option(8, [0, 1, 0, 0])), noError),

@@ -60,6 +60,12 @@ def last_name(case):
     return targets[-1] if targets else lower(case.query.name or ())
 
 
+def goes_on(case):
+    """Whether Rhumb's answer begins with all that the peer's has."""
+    theirs = folded(case.theirs.answer)
+    return folded(case.ours.answer)[: len(theirs)] == theirs
+
+
 def folded(records):
     return [zones.folded(record) for record in records]
 
@@ -108,7 +114,8 @@ def alias_across_zones(case):
     if not case.both or not case.theirs.answer:
         return ()
     start = apex_of(lower(case.theirs.answer[0].owner), case.zones)
-    if any(apex_of(target, case.zones) not in (None, start) for target in alias_targets(case.theirs.answer)):
+    if goes_on(case) and any(
+            apex_of(target, case.zones) not in (None, start) for target in alias_targets(case.theirs.answer)):
         return RECORDS | {"code", "tc"}
 
 
@@ -118,7 +125,7 @@ def alias_limit(case):
     if not case.both:
         return ()
     ours, theirs = folded(case.ours.answer), folded(case.theirs.answer)
-    knot = case.peer == "knot" and len(alias_targets(case.theirs.answer)) >= 5
+    knot = case.peer == "knot" and len(alias_targets(case.theirs.answer)) >= 5 and goes_on(case)
     if knot or case.peer == "nsd" and TYPES["DNAME"] in types_of(case.theirs.answer) and set(theirs) < set(ours):
         return RECORDS | {"code", "tc"}
 
@@ -129,7 +136,9 @@ def alias_loop(case):
     if not case.both:
         return ()
     owners = {lower(record.owner) for record in case.ours.answer if record.type == TYPES["CNAME"]}
-    return {"answer", "authority", "tc"} if owners & set(alias_targets(case.ours.answer)) else ()
+    ours, theirs = set(folded(case.ours.answer)), set(folded(case.theirs.answer))
+    same = ours == theirs or case.theirs.has(TC) and theirs < ours
+    return {"answer", "authority", "tc"} if owners & set(alias_targets(case.ours.answer)) and same else ()
 
 
 @rule("RRSIG and NSEC at an alias", "knot")
@@ -163,12 +172,19 @@ def yxdomain(case):
         return {"answer", "authority", "tc"}
 
 
-@rule("DS at an apex whose parent is not served")
+@rule("DS at an apex that no zone here delegates")
 def apex_ds(case):
-    """RFC 4035, section 3.1.4.1: no data, from the child. The peers ask the next zone above, whatever
-    lies between."""
-    if case.both and case.query.type == TYPES["DS"] and last_name(case) in case.zones:
-        return OUTCOME
+    """RFC 4035, section 3.1.4.1: no data, from the child; its names exist. The peers ask the next zone above,
+    whether it is the parent or not, which may say that the name does not exist."""
+    if not case.both or case.query.type != TYPES["DS"] or (name := last_name(case)) not in case.zones:
+        return ()
+    parent = case.zones.get(apex_of(name[1:], case.zones)) if name else None
+    # A cut above it makes another zone the parent; none at it, none.
+    foreign = parent is None or TYPES["NS"] not in parent.types.get(name, ()) or any(
+        TYPES["NS"] in parent.types.get(name[start:], ()) for start in range(1, len(name) - len(parent.apex)))
+    own_soa = [lower(record.owner) for record in case.ours.authority] == [name] and types_of(case.ours.authority) == {TYPES["SOA"]}
+    no_data = case.ours.code == NOERROR and types_of(case.ours.answer) <= ALIASES and own_soa
+    return OUTCOME if no_data and foreign else ()
 
 
 @rule("NS at a wildcard does not delegate")
@@ -248,7 +264,7 @@ def foreign_names(case):
 
 @rule("a record stands once", "knot")
 def once(case):
-    """RFC 2181, section 5.2. Knot writes a DNAME again that the chain comes back to."""
+    """RFC 2181, section 5.5. Knot writes a DNAME again that the chain comes back to."""
     if case.both and len(set(case.theirs.answer)) < len(case.theirs.answer):
         return {"answer"} if set(folded(case.ours.answer)) == set(folded(case.theirs.answer)) else ()
 
@@ -311,7 +327,7 @@ def cookie_alone(case):
 
 @rule("TSIG: the original id", "knot")
 def signature_id(case):
-    """RFC 8945, section 5.3: what the query's TSIG said. Knot takes the header's."""
+    """RFC 8945, section 5.3.2: what the query's TSIG said. Knot takes the header's."""
     if case.both and case.ours.code == case.theirs.code == NOTAUTH and "TSIG" in case.query.text:
         return {"additional"}
 
@@ -335,8 +351,9 @@ def ecs(case):
 
 @rule("ECS is checked")
 def malformed_ecs(case):
-    """RFC 7871, section 7.1.2: FORMERR; the peers don't look at it."""
-    if case.both and "ecs" in case.query.text and case.ours.code == FORMERR:
+    """RFC 7871, sections 6 and 7.2.1: FORMERR; the peers don't look at it."""
+    malformed = ("ecs scope set", "ecs too short", "ecs family 9", "ecs nonzero rest")
+    if case.both and case.query.text in malformed and case.ours.code == FORMERR:
         return OUTCOME
 
 
@@ -390,8 +407,8 @@ def nsid_twice(case):
 @rule("a client cookie alone is answered", "knot")
 def cookie_enforced(case):
     """RFC 7873, section 5.2.3: both are allowed; Knot's module asks for a server cookie first."""
-    if case.both and case.theirs.code == BADCOOKIE:
-        return OUTCOME
+    asked = case.both and case.theirs.code == BADCOOKIE and "cookie" in case.query.text
+    return OUTCOME if asked and (is_answered(case.ours) or case.ours.code == REFUSED) else ()
 
 
 # MARK: - Malformed packets
@@ -415,22 +432,35 @@ def closing(case):
 @rule("an unreadable question gets FORMERR")
 def unreadable(case):
     """The header can be answered (RFC 1035, section 4.1.1); Knot drops it, NSD within OPT."""
-    if case.theirs is None and isinstance(case.ours, message.Message) and case.ours.code == FORMERR:
+    if case.theirs is None and isinstance(case.ours, message.Message) and case.ours.code == FORMERR and not is_readable(case):
         return {"reply"}
+
+
+def is_readable(case):
+    """Whether the query is a message of one question."""
+    try:
+        return message.parse(case.query.packet).counts[0] == 1 and not case.query.text.startswith("question")
+    except Malformed:
+        return False
 
 
 @rule("a response code in a query is passed over", "nsd")
 def code_in_query(case):
     """It means nothing there (RFC 1035, section 4.1.1)."""
-    if "rcode" in case.query.text and is_refused(case.theirs):
+    if "rcode" in case.query.text and is_refused(case.theirs) and is_answered(case.ours):
         return OUTCOME | {"reply"}
 
 
 @rule("records beside OPT are passed over")
 def additional_records(case):
     """Up to four, unread but for their lengths; NSD wants none, and Knot reads their names."""
-    if "record" in case.query.text and is_refused(case.theirs) and not is_refused(case.ours):
+    if "record" in case.query.text and is_refused(case.theirs) and is_answered(case.ours):
         return OUTCOME | {"reply"}
+
+
+def is_answered(reply):
+    """Whether a query was taken as any other."""
+    return isinstance(reply, message.Message) and reply.code in (NOERROR, NXDOMAIN, YXDOMAIN)
 
 
 def is_refused(reply):

@@ -70,7 +70,7 @@ private func optionsFault(
     let subnets = options.filter { $0.code == 8 }
     let subnet = subnets.first.flatMap(subnetText)
     let cookie = options.first { $0.code == 10 }?.data
-    // RFC 7871, section 7.1.2; RFC 7873, section 5.2.2; RFC 7828, section 3.2.1.
+    // RFC 7871, section 7.2.1; RFC 7873, section 5.2.2; RFC 7828, section 3.2.1.
     let isMalformed =
         subnets.count > (subnet == nil ? 0 : 1)
         || cookie.map { $0.count != 8 && !(16...40).contains($0.count) } ?? false
