@@ -118,7 +118,9 @@ extension CookieSecrets {
                 file: file, line: index + 1, column: word.startIndex - line.startIndex + 1)
             guard line[word.endIndex...].allSatisfy(blanks.contains) else {
                 diagnostics.error(
-                    at: position, "more than one word in this line; put each secret on its own")
+                    at: position,
+                    "more than one word in this line; write the 32 digits alone, each secret on a line"
+                )
                 continue
             }
             guard let key = key(word, at: position, &diagnostics) else { continue }

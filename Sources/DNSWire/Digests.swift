@@ -29,6 +29,8 @@ extension RecordType {
         case 43, 59: (4, [1: 20, 2: 32, 3: 32, 4: 48])
         // SSHFP: SHA-1, SHA-256 (RFC 4255, 6594).
         case 44: (2, [1: 20, 2: 32])
+        // TLSA and SMIMEA by a digest: SHA-256, SHA-512 (RFC 6698, section 2.1.3; RFC 8162).
+        case 52, 53: (3, [1: 32, 2: 64])
         // ZONEMD: SHA-384, SHA-512 (RFC 8976, section 5.3).
         case 63: (6, [1: 48, 2: 64])
         default: nil

@@ -258,3 +258,13 @@ func mixed(_ hash: UInt64, _ word: UInt64) -> UInt64 {
     let (high, low) = (hash ^ word).multipliedFullWidth(by: 0xD6E8_FEB8_6659_FD93)
     return high ^ low
 }
+
+extension Name {
+    /// The name that a buffer holds.
+    public init(_ buffer: borrowing NameBuffer) {
+        let span = buffer.span
+        var octets: [UInt8] = []
+        for index in 0..<buffer.length { octets.append(span[index]) }
+        self.init(uncheckedWire: octets)
+    }
+}

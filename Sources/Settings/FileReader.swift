@@ -5,9 +5,18 @@ internal import Glibc
 /// Why a file could not be read, in words that follow "cannot read PATH: ".
 public struct FileError: Error, Hashable, Sendable {
     public var explanation: String
+    /// Whether there is no such file, as against one that can't be read.
+    public var isMissing = false
 
     public init(explanation: String) {
         self.explanation = explanation
+    }
+
+    /// What the system said; where rights are missing, with the cure.
+    fileprivate init(systemError: Int32) {
+        explanation = systemMessage(systemError)
+        isMissing = systemError == ENOENT
+        if systemError == EACCES { explanation += "; let the user that runs rhumb read it" }
     }
 }
 
@@ -18,12 +27,12 @@ public func readFile(path: String, limit: Int) throws(FileError) -> [UInt8] {
     // Not to wait for a writer if it is a pipe; that is refused below.
     // Safe: the string is passed terminated.
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw FileError(explanation: systemMessage(errno)) }
+    guard descriptor >= 0 else { throw FileError(systemError: errno) }
     defer { close(descriptor) }
     var status = stat()
     // Safe: `status` outlives the call.
     guard unsafe fstat(descriptor, &status) == 0 else {
-        throw FileError(explanation: systemMessage(errno))
+        throw FileError(systemError: errno)
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
         throw FileError(explanation: "it is not a regular file")
@@ -41,7 +50,7 @@ public func readFile(path: String, limit: Int) throws(FileError) -> [UInt8] {
         }
         if received < 0 {
             if errno == EINTR { continue }
-            throw FileError(explanation: systemMessage(errno))
+            throw FileError(systemError: errno)
         }
         if received == 0 { break }
         count += received

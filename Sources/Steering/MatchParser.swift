@@ -136,8 +136,11 @@ extension PoolFileParser {
         return nil
     }
 
-    /// The two codes that people write and ISO 3166-1 does not have.
+    /// What is written for a country and is none in ISO 3166-1.
     private func countryHint(_ text: String) -> String {
-        ["UK": " (did you mean GB?)", "EL": " (did you mean GR?)"][text.uppercased()] ?? ""
+        if continents.contains(text.uppercased()) {
+            return "; \(text.uppercased()) is a continent: write it under \"continents\""
+        }
+        return ["UK": " (did you mean GB?)", "EL": " (did you mean GR?)"][text.uppercased()] ?? ""
     }
 }

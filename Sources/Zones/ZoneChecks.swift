@@ -1,7 +1,7 @@
 // What only shows when all zones stand together: the names that records point at, looked up as a
 // resolver would. What a zone served elsewhere has is not known, and nothing is said of it.
 
-import DNSWire
+public import DNSWire
 import Settings
 
 extension ZoneSet {
@@ -14,6 +14,19 @@ extension ZoneSet {
         var checks = TargetChecks(zones: self, faulty: faulty, diagnostics: diagnostics)
         for source in sources { checks.check(source) }
         diagnostics = checks.diagnostics
+    }
+}
+
+extension ZoneSet {
+    /// Puts what an alias points at in the place of the name that was looked up.
+    ///
+    /// - Parameter found: its outcome is `cname` or `dname`.
+    /// - Returns: false if the new name would be longer than a name can be (RFC 6672, section 2.2).
+    public func follow(_ found: Lookup, _ name: inout NameBuffer) -> Bool {
+        let target = rrset(found.rrset).blockStart + ZoneTree.recordHeader
+        if found.outcome == .cname { return name.load(octets, at: target) != nil }
+        let kept = name.labelCount - Int(found.ownerLabels)
+        return name.replaceSuffix(keeping: kept, with: octets, at: target)
     }
 }
 
@@ -72,7 +85,7 @@ struct TargetChecks: ~Copyable {
     /// Where addresses are names (RFC 1035, section 3.5; RFC 3596, section 2.5).
     private static let reverseTrees = ["in-addr.arpa.", "ip6.arpa."].compactMap { try? Name($0) }
 
-    private var target: Name { Name(uncheckedWire: (0..<buffer.length).map { buffer.span[$0] }) }
+    private var target: Name { Name(buffer) }
 
     /// Whether what was just looked up may be missing only because its zone has errors.
     private func isUncertain(_ found: Lookup) -> Bool {
@@ -261,16 +274,7 @@ extension TargetChecks {
                 return
             }
             visited.append(found.rrset)
-            let target = zones.rrset(found.rrset).blockStart + ZoneTree.recordHeader
-            if found.outcome == .cname {
-                guard buffer.load(zones.octets, at: target) != nil else { return }
-            } else {
-                let kept = buffer.labelCount - Int(found.ownerLabels)
-                guard buffer.replaceSuffix(keeping: kept, with: zones.octets, at: target) else {
-                    // A name that grew too long (RFC 6672, section 2.2).
-                    return
-                }
-            }
+            guard zones.follow(found, &buffer) else { return }
         }
         // So long that it may be a loop.
         reportChain(record, type)

@@ -90,9 +90,6 @@ public final class ZoneSet: Sendable {
         guard diagnostics.errorCount == errorsBefore else { return nil }
     }
 
-    /// The number of names that can be found, with those that only lead to others.
-    public var nameCount: Int { nodes.count }
-
     /// The RRset of an index from `Lookup` or `Glue`.
     public func rrset(_ index: Int32) -> RRset { sets[index] }
 

@@ -17,7 +17,8 @@ struct Check: AsyncParsableCommand {
             first and the rest in the order of DNSSEC (RFC 4034, section 6). A zone whose text \
             can't be read whole is not printed; what else is wrong, here or in other files, is no hindrance.
 
-            Exit status: 0 if a server would start with these files, 1 if not.
+            Exit status: 0 if a server would start with these files, 1 if not, and with --strict also if \
+            there is a warning.
             """)
 
     @OptionGroup var files: FileOptions
@@ -50,7 +51,7 @@ struct Check: AsyncParsableCommand {
         guard let loaded, !strict || warnings == 0 else {
             printError(
                 "rhumb: \(counted(diagnostics.errorCount, "error")), \(counted(warnings, "warning"))"
-            )
+                    + (diagnostics.hasErrors ? "" : "; --strict takes warnings as errors"))
             throw ExitCode(1)
         }
         guard isPrinted else { throw ExitCode(1) }

@@ -27,6 +27,9 @@ struct Explain: AsyncParsableCommand {
         transform: clientNetwork)
     var client: IPNetwork
 
+    /// As many aliases are followed as the server follows.
+    private static let aliasLimit = 12
+
     @OptionGroup var files: FileOptions
 
     @Flag(inversion: .prefixedNo, help: "Probe every origin once.")
@@ -41,9 +44,21 @@ struct Explain: AsyncParsableCommand {
             report(diagnostics)
             throw ExitCode(1)
         }
-        let lookup = loaded.content.zones.lookup(name, type: .a)
+        let zones = loaded.content.zones
+        var lookup = zones.lookup(name, type: .a)
+        var aliases: [Name] = []
+        while [.cname, .dname].contains(lookup.outcome), aliases.count < Self.aliasLimit,
+            zones.follow(lookup, &name)
+        {
+            aliases.append(Name(name))
+            lookup = zones.lookup(name, type: .a)
+        }
+        if !aliases.isEmpty {
+            let chain = [self.name] + aliases
+            print("alias    \(chain.map(\.description).joined(separator: " -> "))")
+        }
         guard lookup.outcome == .steered else {
-            print(unsteered(lookup, loaded.content))
+            print(unsteered(aliases.last ?? self.name, lookup))
             return
         }
         let (health, states) = await probe ? probedOnce(loaded) : (allUp(loaded), [])
@@ -67,14 +82,16 @@ struct Explain: AsyncParsableCommand {
     }
 
     /// What the zones say of a name that no service steers.
-    private func unsteered(_ lookup: Lookup, _ content: Content) -> String {
+    private func unsteered(_ name: Name, _ lookup: Lookup) -> String {
         switch lookup.outcome {
+        case .notAuthoritative where name != self.name:
+            "\(name): in no zone that is served here; resolvers ask for it elsewhere"
         case .notAuthoritative: "\(name): in no zone that is served here; the answer is REFUSED"
         case .nxdomain: "\(name): does not exist; the answer is NXDOMAIN, the same for everyone"
         case .referral: "\(name): delegated; the answer is a referral, the same for everyone"
-        case .cname, .dname:
-            "\(name): an alias, the same for everyone; explain the name that it points to"
-        case .answer, .nodata, .steered:
+        case .cname, .dname: "\(name): the chain of aliases does not end here"
+        case .nodata: "\(name): has no address; the answer is NODATA, the same for everyone"
+        case .answer, .steered:
             "\(name): plain DNS data, no STEER record; the answer is the same for everyone"
         }
     }
@@ -99,6 +116,9 @@ private func allUp(_ loaded: Loaded) -> HealthTable {
 }
 
 func domainName(_ text: String) throws -> Name {
+    if text.contains("/") {
+        throw ValidationError("a path; give the domain name, as example.com")
+    }
     do {
         return try Name(text, origin: .root)
     } catch {
@@ -111,6 +131,10 @@ private func clientNetwork(_ text: String) throws -> IPNetwork {
         throw ValidationError(
             "not an address or network, as 192.0.2.1 or 192.0.2.0/24; "
                 + "the bits after the length have to be zero")
+    }
+    guard network.length > 0 else {
+        throw ValidationError(
+            "who discloses no bit is answered as the resolver itself; give the resolver's address")
     }
     return network
 }

@@ -27,8 +27,9 @@ struct Loaded: Sendable {
             ?? "no geo database"
         let apexes = zones.zones.prefix(3).map(\.apex.description).joined(separator: " ")
         let more = zones.zones.count > 3 ? " …" : ""
+        let records = zones.zones.reduce(0) { $0 + $1.recordCount }
         return "\(counted(zones.zones.count, "zone")) (\(apexes)\(more)) with "
-            + "\(counted(zones.nameCount, "name")), "
+            + "\(counted(records, "record")), "
             + "\(counted(configuration.services.count, "service")) over "
             + "\(counted(configuration.pools.count, "pool")), "
             + "\(counted(probes.probeCount, "probe target")); \(database)"
@@ -118,6 +119,9 @@ struct Loader: Sendable {
 
     private func loadSettings(_ diagnostics: inout Diagnostics) -> ServerSettings {
         let file = config ?? path("rhumb.yaml")
+        if config == nil {
+            warnOfName(path("rhumb.yml"), "rename it to rhumb.yaml", &diagnostics)
+        }
         if config == nil, !fileExists(file) { return ServerSettings(nil, &diagnostics) }
         guard let text = readText(file, &diagnostics) else {
             return ServerSettings(nil, &diagnostics)
@@ -150,10 +154,13 @@ struct Loader: Sendable {
         do {
             octets = try readFile(path: file, limit: CookieSecrets.fileLimit)
         } catch {
+            // Never the cure for a file that is there: servers may share what is in it.
+            let cure =
+                error.isMissing
+                ? "; make one with \"(umask 077; openssl rand -hex 16 > \(file))\"" : ""
             diagnostics.error(
                 at: position,
-                "cookies.secret_file: \(file) is not readable: \(error.explanation); make one with "
-                    + "\"(umask 077; openssl rand -hex 16 > \(file))\"")
+                "cookies.secret_file: \(file) is not readable: \(error.explanation)\(cure)")
             return nil
         }
         if isReadableByOthers(file) {
@@ -175,6 +182,10 @@ struct Loader: Sendable {
             )
             return (nil, [])
         }
+        for name in listDirectory(directory, suffix: "") ?? []
+        where !name.hasSuffix(".zone") && name.lowercased().hasSuffix(".zone") {
+            warnOfName(name, "zone files end in .zone", &diagnostics)
+        }
         if files.isEmpty {
             diagnostics.error(
                 at: SourcePosition(file: directory),
@@ -193,8 +204,7 @@ struct Loader: Sendable {
     ) -> (files: [PoolFile], isComplete: Bool) {
         let names = listDirectory(directory, suffix: ".yaml") ?? []
         for name in listDirectory(directory, suffix: ".yml") ?? [] {
-            diagnostics.warning(
-                at: SourcePosition(file: name), "not read; pool files end in .yaml")
+            warnOfName(name, "pool files end in .yaml", &diagnostics)
         }
         let files = names.compactMap { name in
             readText(name, &diagnostics).map { PoolFile(name: name, text: $0) }
@@ -221,6 +231,10 @@ struct Loader: Sendable {
             diagnostics.error(at: SourcePosition(file: error.path), error.message)
             return nil
         }
+        for name in listDirectory(directory, suffix: ".mmdb.gz") ?? [] {
+            warnOfName(name, "unpack it with gunzip", &diagnostics)
+        }
+        warnOfName(directory + "/overrides.yml", "rename it to overrides.yaml", &diagnostics)
         var overrides = LocationOverrides()
         let file = directory + "/overrides.yaml"
         if fileExists(file), let text = readText(file, &diagnostics),
@@ -237,6 +251,12 @@ struct Loader: Sendable {
         let own = files.filter { !$0.hasSuffix("/world.mmdb") }
         if let best = try LocationDatabase.best(among: own) { return best }
         return try LocationDatabase.best(among: files)
+    }
+
+    /// Warns of a file whose name is nearly one that is read.
+    private func warnOfName(_ file: String, _ cure: String, _ diagnostics: inout Diagnostics) {
+        guard fileExists(file) else { return }
+        diagnostics.warning(at: SourcePosition(file: file), "not read; \(cure)")
     }
 
     /// Paths in settings are relative to the directory.

@@ -57,16 +57,10 @@ struct ServerSettings {
             "listen", "workers", "identity", "version", "cookies", "zones", "geo", "udp", "tcp",
         ]
         guard let root, let map = root.mapping(known, &diagnostics) else { return }
-        for value in map["listen"]?.elements(&diagnostics) ?? [] {
-            if let text = value.text, let address = ListenAddress(text) {
-                listen.append(address)
-            } else {
-                value.expected(
-                    "ADDRESS or ADDRESS:PORT, as 127.0.0.1:5300 or [::1]:53", &diagnostics)
-            }
-        }
+        map.refuseEmpty(&diagnostics)
+        if let value = map["listen"] { readListen(value, &diagnostics) }
         workers = map["workers"].flatMap { $0.integer(in: 1...1_024, &diagnostics) }
-        identity = map["identity"].flatMap { Self.answerText($0, &diagnostics) }
+        identity = map["identity"].flatMap { Self.identity($0, &diagnostics) }
         version = map["version"].flatMap { Self.version($0, &diagnostics) }
         if let value = map["cookies"] { cookies = Self.cookies(value, &diagnostics) }
         let udp = map["udp"]?.mapping(["answer_size"], &diagnostics)
@@ -81,6 +75,38 @@ struct ServerSettings {
             geoPosition = value.position
         }
         if let tcp = map["tcp"] { readTCP(tcp, &diagnostics) }
+    }
+
+    private mutating func readListen(_ value: SettingsValue, _ diagnostics: inout Diagnostics) {
+        let elements = value.elements(&diagnostics)
+        if elements.isEmpty {
+            diagnostics.error(
+                at: value.position,
+                "listen: name at least one address, or remove the key to listen on all")
+        }
+        for element in elements {
+            guard let text = element.text, let address = ListenAddress(text) else {
+                element.expected(
+                    "ADDRESS or ADDRESS:PORT, as 127.0.0.1:5300 or [::1]:53", &diagnostics)
+                continue
+            }
+            if listen.contains(address) {
+                diagnostics.error(
+                    at: element.position,
+                    "\(element.path): \(address) is listed twice; remove one")
+                continue
+            }
+            listen.append(address)
+            // `::1:53` is an address, and hardly the one that is meant.
+            if !text.hasPrefix("["), let colon = text.lastIndex(of: ":"), text.contains("::"),
+                ["53", "5300", "5353"].contains(text[text.index(after: colon)...])
+            {
+                diagnostics.warning(
+                    at: element.position,
+                    "\(element.path): this is an address and no port; for a port write"
+                        + " [\(text[..<colon])]\(text[colon...])")
+            }
+        }
     }
 
     private mutating func readTCP(_ value: SettingsValue, _ diagnostics: inout Diagnostics) {
@@ -105,15 +131,33 @@ struct ServerSettings {
         tcpQueries = tcp["queries"].flatMap { $0.integer(in: 1...1_000_000_000, &diagnostics) }
     }
 
+    private static func identity(
+        _ value: SettingsValue, _ diagnostics: inout Diagnostics
+    ) -> String? {
+        if let text = value.text, isYesOrNo(text) {
+            value.expected("a name for this server, or \"\" for none", &diagnostics)
+            return nil
+        }
+        return answerText(value, &diagnostics)
+    }
+
     /// `true` for the program's name and version, `false` for none, or a text in their place.
     private static func version(
         _ value: SettingsValue, _ diagnostics: inout Diagnostics
     ) -> String? {
         switch value.text {
-        case "true": "rhumb \(programVersion)"
-        case "false": nil
-        default: answerText(value, &diagnostics)
+        case "true": return "rhumb \(programVersion)"
+        case "false": return nil
+        case let text? where isYesOrNo(text):
+            value.expected("true, false or a text of your own", &diagnostics)
+            return nil
+        default: return answerText(value, &diagnostics)
         }
+    }
+
+    /// Whether a word stands for a truth value where people write YAML, and not for itself.
+    private static func isYesOrNo(_ text: String) -> Bool {
+        ["yes", "no", "on", "off", "true", "false"].contains(text.lowercased())
     }
 
     private static func cookies(

@@ -140,9 +140,11 @@ struct RDataTests {
             ("CDS", "1 8 4 ABCD", "a digest of 2 octets where type 4 has 48"),
             ("SSHFP", "1 1 AB", "a digest of 1 octet where type 1 has 20"),
             ("SSHFP", "1 1 AB CD", "a digest of 2 octets where type 1 has 20"),
+            ("TLSA", "3 1 1 ABCD", "a digest of 2 octets where type 1 has 32"),
+            ("SMIMEA", "3 1 2 ABCD", "a digest of 2 octets where type 2 has 64"),
             ("ZONEMD", "1 1 2 ABCD", "a digest of 2 octets where type 2 has 64"),
             ("ZONEMD", "1 1 240 ABCD", "a digest of 2 octets where the least is 12"),
-            ("DS", "1 8 99 ABCD", nil), ("CDS", "0 0 0 00", nil), ("TLSA", "1 1 1 AB", nil),
+            ("DS", "1 8 99 ABCD", nil), ("CDS", "0 0 0 00", nil), ("TLSA", "1 1 0 AB", nil),
             ("DS", "1 8 1 2BB183AF5F22588179A53B0A98631FAD1A292118", nil),
         ] as [(String, String, String?)])
     func digest(_ mnemonic: String, _ text: String, _ message: String?) throws {
