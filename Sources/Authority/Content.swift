@@ -1,5 +1,6 @@
 // Everything loaded from files, linked: what each STEER record's service is.
 
+public import DNSWire
 public import Settings
 public import Steering
 public import Zones
@@ -22,6 +23,8 @@ public struct AnswerSettings: Sendable {
     public var datagramLength = 1_232
     /// Nil answers no cookies.
     public var cookies: CookieSecrets?
+    /// Who may ask why a client gets its answer; by default this machine.
+    public var explainers = ["127.0.0.0/8", "::1"].compactMap { IPNetwork($0) }
 
     public init(identity: String = "") { self.identity = identity }
 }
@@ -36,6 +39,7 @@ public final class Content: Sendable {
     let version: [UInt8]
     let datagramLength: Int
     let cookies: CookieSecrets?
+    let explainers: [IPNetwork]
     /// For each STEER reference of the zones, the index of its service.
     private let services: [Int]
 
@@ -69,6 +73,7 @@ public final class Content: Sendable {
         version = Array(answers.version.utf8.prefix(AnswerSettings.textLimit))
         datagramLength = answers.datagramLength
         cookies = answers.cookies
+        explainers = answers.explainers
         self.services = services
     }
 

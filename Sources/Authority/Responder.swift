@@ -130,6 +130,7 @@ public struct Responder: ~Copyable {
         let type = query.type
         let kind = QuestionKind(type)
         guard kind == .data else { return turnDown(kind, &verdict, zones) }
+        if type == .txt, isExplained(&writer, &verdict, source, snapshot) { return }
         var lookup = zones.lookup(query.name, type: type)
         var owner = MessageWriter.questionPointer
         verdict.isAuthoritative = true
@@ -197,28 +198,86 @@ public struct Responder: ~Copyable {
         let isIPv6 = query.type == .aaaa || query.type == .any && decision.ipv4.isEmpty
         let family: IPAddress.Family = isIPv6 ? .ipv6 : .ipv4
         let range = family == .ipv6 ? decision.ipv6 : decision.ipv4
-        // No pool of the service has this family: the same for every client, so scope 0.
         guard range.count > 0 else {
+            if decision.reason == .failure, state.steering.serves(decision.service, family) {
+                // As the service wants it: another name server may know an origin that works. After an
+                // alias the alias alone is answered, and this when its target is asked for.
+                return hop > 0 ? () : verdict.fail(ResponseCode.serverFailure, .other)
+            }
+            // No pool of the service has this family: the same for every client, so scope 0.
             return deny(lookup, hop, &writer, &verdict, snapshot.zones)
         }
         verdict.scope = decision.scope
+        if decision.hasSeveralRuns {
+            let runs = state.runs(decision, family)
+            guard writer.hasRoom(forRecords: runs.addressCount, ofData: family == .ipv6 ? 16 : 4)
+            else {
+                verdict.isTruncated = true
+                return
+            }
+            for run in 0..<runs.count {
+                append(runs[run], family, lookup.steerTTL, owner, state, &writer)
+            }
+            return
+        }
         guard writer.hasRoom(forRecords: Int(range.count), ofData: family == .ipv6 ? 16 : 4) else {
             verdict.isTruncated = true
             return
         }
-        for index in range.start..<range.start + range.count {
+        append(range, family, lookup.steerTTL, owner, state, &writer)
+    }
+
+    /// Appends a run of addresses, for which there is room.
+    @inline(__always)
+    private func append(
+        _ range: AddressRange, _ family: IPAddress.Family, _ ttl: UInt32, _ owner: UInt16,
+        _ state: SteeringState, _ writer: inout MessageWriter
+    ) {
+        for index in range.indices {
             if family == .ipv6 {
-                writer.appendAAAA(state.ipv6Address(index), ttl: lookup.steerTTL, owner: owner)
+                writer.appendAAAA(state.ipv6Address(index), ttl: ttl, owner: owner)
             } else {
-                writer.appendA(state.ipv4Address(index), ttl: lookup.steerTTL, owner: owner)
+                writer.appendA(state.ipv4Address(index), ttl: ttl, owner: owner)
             }
         }
+    }
+
+    /// Answers why a client gets its answer, for `_explain.` before a steered name and for those who may
+    /// ask (`AnswerSettings.explainers`); false for all else, which is answered as the zone has it.
+    ///
+    /// The one answer that allocates: it is for people.
+    @inline(never)
+    private mutating func isExplained(
+        _ writer: inout MessageWriter, _ verdict: inout Verdict, _ source: IPAddress,
+        _ snapshot: Snapshot
+    ) -> Bool {
+        let label: StaticString = "\u{8}_explain"
+        guard query.name.begins(with: label),
+            snapshot.content.explainers.contains(where: { $0.contains(source) })
+        else { return false }
+        var name = NameBuffer()
+        guard name.load(query.name.span, at: label.utf8CodeUnitCount) != nil else { return false }
+        let lookup = snapshot.zones.lookup(name, type: .a)
+        guard lookup.outcome == .steered else { return false }
+        let explanation = snapshot.explain(
+            lookup, client: client(source), random: random.next())
+        verdict.isAuthoritative = true
+        verdict.scope = explanation.decision.scope
+        let lines = explanation.text.split(separator: "\n").map { Array($0.utf8.prefix(255)) }
+        let octets = lines.reduce(0) { $0 + $1.count + 13 }
+        guard writer.hasRoom(forRecords: 1, ofData: octets - 12) else {
+            verdict.isTruncated = true
+            return true
+        }
+        for line in lines { _ = writer.appendText(line.span, recordClass: 1, ttl: 0) }
+        return true
     }
 
     /// Who is steered: the ECS prefix if the resolver disclosed one, else the resolver.
     private func client(_ source: IPAddress) -> Client {
         guard query.hasSubnet, query.subnet.sourceLength > 0 else { return Client(source) }
-        return Client(query.subnet.address, knownBits: query.subnet.sourceLength)
+        return Client(
+            query.subnet.address, knownBits: query.subnet.sourceLength, resolver: source)
     }
 
     /// Writes an RRset that answers, and the addresses of what it points at as far as they fit.

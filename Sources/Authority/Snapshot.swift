@@ -34,7 +34,18 @@ public final class Snapshot: Sendable {
     ///   - lookup: its outcome is `steered`.
     ///   - random: the bits that a weighted draw would use.
     public func explain(_ lookup: Lookup, client: Client, random: UInt64) -> Explanation {
-        steering.explain(
+        var explanation = steering.explain(
+            service: content.service(at: lookup.steer), client: client, random: random)
+        explanation.ttl = lookup.steerTTL
+        return explanation
+    }
+
+    /// The index of the service that such a name's STEER record names.
+    public func service(of lookup: Lookup) -> Int { content.service(at: lookup.steer) }
+
+    /// What a client is answered at such a name.
+    public func decide(_ lookup: Lookup, client: Client, random: UInt64) -> Decision {
+        steering.decide(
             service: content.service(at: lookup.steer), client: client, random: random)
     }
 }

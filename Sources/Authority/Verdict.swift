@@ -39,6 +39,7 @@ struct Verdict {
 /// Info codes (RFC 8914, section 4).
 enum ExtendedError: UInt16 {
     case none = 0xFFFF
+    case other = 0
     case prohibited = 18
     case notAuthoritative = 20
     case notSupported = 21

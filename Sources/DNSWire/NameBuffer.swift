@@ -162,6 +162,18 @@ public struct NameBuffer: ~Copyable, @unchecked Sendable {
         name.wire.count == length && suffix(from: 0, equals: name.wire.span, at: 0)
     }
 
+    /// Whether the name begins with these octets, in lower case: labels with their lengths.
+    public func begins(with octets: StaticString) -> Bool {
+        let count = octets.utf8CodeUnitCount
+        guard count < length else { return false }
+        for index in 0..<count {
+            // Safe: below the text's length.
+            let octet = unsafe octets.utf8Start[index]
+            guard span[index] == octet else { return false }
+        }
+        return true
+    }
+
     /// Returns the hash of the suffix that begins at octet `start`: `wireHash` of its octets.
     @inlinable
     public func hash(from start: Int) -> UInt32 {

@@ -5,6 +5,7 @@
 public enum ResponseCode {
     public static let noError: UInt16 = 0
     public static let formatError: UInt16 = 1
+    public static let serverFailure: UInt16 = 2
     public static let nameError: UInt16 = 3
     public static let notImplemented: UInt16 = 4
     public static let refused: UInt16 = 5

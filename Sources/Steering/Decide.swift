@@ -1,6 +1,7 @@
 // The decision itself: (service, client, health) in, `Decision` out. One tree lookup, a few array
 // reads; no allocation, no reference counting, no text. `explain` calls the same function.
 
+public import DNSWire
 internal import Geo
 
 extension SteeringState {
@@ -11,96 +12,345 @@ extension SteeringState {
     ///   - random: 64 fresh random bits; used only where something is drawn by weight.
     public func decide(service: Int, client: Client, random: UInt64) -> Decision {
         let compiled = steering.services[service]
-        let match = steering.lookup(client.address, inTree: compiled.tree)
+        var request = Request(address: client.address, random: random)
+        if let resolver = client.resolver, compiled.clientSubnet == .ignore {
+            request = Request(address: resolver, random: random, goesByResolver: true)
+        }
+        var match = steering.lookup(request.address, inTree: compiled.tree)
+        // What goes by the resolver is the same for all of its clients.
+        if request.goesByResolver { match.scope = 0 }
         let index = compiled.outcome + match.outcome
         let outcome = steering.outcomes[Int(index)]
         var decision = Decision(
             service: UInt32(truncatingIfNeeded: service), outcome: index,
             rule: outcome.rule, reason: .ranked, scope: match.scope)
-        let isDecided =
-            switch outcome.pick {
-            case .firstUsable: pickFirstUsable(outcome, &decision)
-            case .byWeight: pickByWeight(outcome, random, &decision)
-            case .union: pickUnion(outcome, &decision)
-            case .nothing: false
-            }
-        if !isDecided { fallBack(compiled, outcome, &decision) }
-        if decision.pool >= 0 { answer(from: Int(decision.pool), random, &decision) }
+        decision.wentByResolver = request.goesByResolver
+        if !choose(outcome, request, &decision) { answerAllDown(compiled, outcome, &decision) }
+        if decision.pool >= 0 { answer(from: Int(decision.pool), request, &decision) }
         return decision
     }
 
-    // MARK: - One function for each `Pick`; false if no pool of the outcome can be used
+    /// What a decision is made for.
+    private struct Request: BitwiseCopyable {
+        /// The address that prefixes are taken from.
+        var address: IPAddress
+        var random: UInt64
+        var goesByResolver = false
 
-    private func pickFirstUsable(_ outcome: Outcome, _ decision: inout Decision) -> Bool {
-        for position in 0..<outcome.count {
-            let pool = steering.rankings[Int(outcome.start + position)]
-            if pools[Int(pool)].isUsable {
-                decision.pool = Int32(truncatingIfNeeded: pool)
-                decision.position = Int32(truncatingIfNeeded: position)
-                return true
-            }
+        /// The client's prefix, on which the decision depends from now on.
+        @inline(__always)
+        func prefix(_ decision: inout Decision) -> ClientPrefix {
+            let prefix = ClientPrefix(address)
+            if !goesByResolver { decision.scope = max(decision.scope, prefix.length) }
+            return prefix
+        }
+    }
+
+    /// Chooses among what an outcome has; false if nothing of it can be used.
+    private func choose(
+        _ outcome: Outcome, _ request: Request, _ decision: inout Decision
+    ) -> Bool {
+        switch outcome.pick {
+        case .firstUsable: pickFirstUsable(outcome, request, &decision)
+        case .byWeight: pickByWeight(outcome, request, &decision)
+        case .byHash: pickByHash(outcome, request, &decision)
+        case .union: pickUnion(outcome, &decision)
+        case .nothing: false
+        }
+    }
+
+    /// Takes a pool, or what another service chooses; false if that has none to choose.
+    @inline(__always)
+    private func take(
+        _ child: Child, at position: Int32, _ request: Request, _ decision: inout Decision
+    ) -> Bool {
+        if let inner = child.outcome {
+            // How deep services name services is bounded when they are read.
+            guard choose(steering.outcomes[inner], request, &decision) else { return false }
+        } else {
+            decision.pool = child.reference
+        }
+        decision.position = position
+        return true
+    }
+
+    /// Whether anything of a child can be used.
+    @inline(__always)
+    func isUsable(_ child: Child) -> Bool {
+        guard let inner = child.outcome else { return pools[Int(child.reference)].isUsable }
+        return hasUsable(steering.outcomes[inner])
+    }
+
+    private func hasUsable(_ outcome: Outcome) -> Bool {
+        var cursor = ChildCursor()
+        while let child = steering.next(&cursor, of: outcome) {
+            if isUsable(child) { return true }
         }
         return false
     }
 
-    private func pickByWeight(
-        _ outcome: Outcome, _ random: UInt64, _ decision: inout Decision
+    // MARK: - One function for each `Pick`; false if nothing of the outcome can be used
+
+    private func pickFirstUsable(
+        _ outcome: Outcome, _ request: Request, _ decision: inout Decision
     ) -> Bool {
-        let table = tables[Int(outcome.table)].pools
-        guard table.count > 0 else { return false }
-        decision.pool = draw(table, random).item
-        decision.reason = .drawn
-        for position in 0..<outcome.count
-        where steering.rankings[Int(outcome.start + position)] == UInt32(decision.pool) {
-            decision.position = Int32(truncatingIfNeeded: position)
+        // Nearly always the first of the head is it.
+        if outcome.headCount > 0, !outcome.hasSpare {
+            let first = steering.children[Int(outcome.head)].reference
+            if first >= 0, pools[Int(first)].takesAll {
+                decision.pool = first
+                decision.position = 0
+                return true
+            }
+        }
+        var cursor = ChildCursor()
+        var refused: (child: Child, position: Int32)?
+        while let child = steering.next(&cursor, of: outcome) {
+            guard isUsable(child) else { continue }
+            let position = cursor.position
+            guard admits(child, request, &decision) else {
+                if refused == nil { refused = (child, position) }
+                continue
+            }
+            guard take(child, at: position, request, &decision) else { continue }
+            decision.reason = .ranked
+            if outcome.hasSpare { findSpare(&cursor, outcome, request, &decision) }
+            return true
+        }
+        // All that can be used leave this client to others: then the nearest has to take it.
+        guard let refused, take(refused.child, at: refused.position, request, &decision) else {
+            return false
+        }
+        decision.reason = .ranked
+        return true
+    }
+
+    /// Whether a pool takes this client, or leaves it to others.
+    @inline(__always)
+    private func admits(
+        _ child: Child, _ request: Request, _ decision: inout Decision
+    ) -> Bool {
+        guard admission(of: child) != .all else { return true }
+        _ = request.prefix(&decision)
+        return isAdmitted(child, request.address)
+    }
+
+    /// Whether a client's prefix is in the share of prefixes that a pool takes.
+    func isAdmitted(_ child: Child, _ address: IPAddress) -> Bool {
+        let draw = mixed(ClientPrefix(address).key ^ seed(of: child))
+        return draw >> 48 < UInt64(admission(of: child))
+    }
+
+    /// Goes on to the next pool that can be used.
+    private func findSpare(
+        _ cursor: inout ChildCursor, _ outcome: Outcome, _ request: Request,
+        _ decision: inout Decision
+    ) {
+        while let child = steering.next(&cursor, of: outcome) {
+            guard isUsable(child) else { continue }
+            var other = decision
+            guard take(child, at: 0, request, &other), other.pool >= 0,
+                other.pool != decision.pool
+            else { continue }
+            decision.spare = other.pool
+            decision.scope = other.scope
+            return
+        }
+    }
+
+    /// Draws by weight, in two passes: what a table would save it would cost with each flip.
+    private func pickByWeight(
+        _ outcome: Outcome, _ request: Request, _ decision: inout Decision
+    ) -> Bool {
+        var totals = WeightTotals()
+        var cursor = ChildCursor()
+        while let child = steering.next(&cursor, of: outcome) {
+            if isUsable(child) { totals.add(child, admission(of: child)) }
+        }
+        guard totals.count > 0 else { return false }
+        // The upper half of the 128-bit product maps 2^64 evenly onto the total: no share is off by
+        // more than one part in 2^26.
+        var point = totals.total.multipliedFullWidth(by: request.random).high
+        cursor = ChildCursor()
+        while let child = steering.next(&cursor, of: outcome) {
+            guard isUsable(child) else { continue }
+            let weight = totals.weight(of: child, admission(of: child))
+            guard point < weight else {
+                point -= weight
+                continue
+            }
+            var inner = request
+            inner.random = mixed(request.random)
+            let isTaken = take(child, at: cursor.position, inner, &decision)
+            decision.reason = .drawn
+            decision.isDrawn = true
+            return isTaken
+        }
+        preconditionFailure("a point below the sum of the weights lies within one of them")
+    }
+
+    /// The best draw of the client's prefix, and the second best for a spare.
+    private func pickByHash(
+        _ outcome: Outcome, _ request: Request, _ decision: inout Decision
+    ) -> Bool {
+        var totals = WeightTotals()
+        var cursor = ChildCursor()
+        while let child = steering.next(&cursor, of: outcome) {
+            if isUsable(child) { totals.add(child, admission(of: child)) }
+        }
+        guard totals.count > 0 else { return false }
+        let first = bestDraw(outcome, totals, after: nil, request, &decision)
+        guard let first else { return false }
+        guard take(first.child, at: first.position, request, &decision) else { return false }
+        decision.reason = .hashed
+        if outcome.hasSpare,
+            let second = bestDraw(outcome, totals, after: first.rank, request, &decision)
+        {
+            var other = decision
+            if take(second.child, at: 0, request, &other), other.pool >= 0,
+                other.pool != decision.pool
+            {
+                decision.spare = other.pool
+            }
         }
         return true
+    }
+
+    private func bestDraw(
+        _ outcome: Outcome, _ totals: WeightTotals, after last: DrawRank?, _ request: Request,
+        _ decision: inout Decision
+    ) -> (child: Child, position: Int32, rank: DrawRank)? {
+        // Where there is one to choose, no prefix matters.
+        let key = totals.count > 1 ? request.prefix(&decision).key : 0
+        var best: (child: Child, position: Int32, rank: DrawRank)?
+        var cursor = ChildCursor()
+        while let child = steering.next(&cursor, of: outcome) {
+            guard isUsable(child) else { continue }
+            let weight = totals.weight(of: child, admission(of: child))
+            guard weight > 0 else { continue }
+            let rank = DrawRank(
+                steering.logarithms.negativeLogarithm(mixed(key ^ seed(of: child))),
+                weight: weight, item: cursor.position)
+            if let last, !last.precedes(rank) { continue }
+            if let best, best.rank.precedes(rank) { continue }
+            best = (child, cursor.position, rank)
+        }
+        return best
+    }
+
+    private func seed(of child: Child) -> UInt64 {
+        guard let inner = child.outcome else { return steering.poolSeeds[Int(child.reference)] }
+        return steering.serviceSeeds[Int(steering.outcomes[inner].service)]
+    }
+
+    @inline(__always)
+    private func admission(of child: Child) -> Share {
+        child.outcome == nil ? pools[Int(child.reference)].admission : .all
     }
 
     private func pickUnion(_ outcome: Outcome, _ decision: inout Decision) -> Bool {
-        let table = tables[Int(outcome.table)]
-        guard table.isUsable else { return false }
+        let union = unions[Int(outcome.union)]
+        guard union.isUsable else { return false }
         decision.reason = .all
-        decision.ipv4 = table.ipv4
-        decision.ipv6 = table.ipv6
+        decision.ipv4 = union.ipv4
+        decision.ipv6 = union.ipv6
         return true
     }
 
-    // MARK: -
+    // MARK: - Without a usable pool
 
-    private func fallBack(
+    private func answerAllDown(
         _ compiled: CompiledService, _ outcome: Outcome, _ decision: inout Decision
     ) {
-        if compiled.fallback >= 0 {
-            decision.pool = compiled.fallback
-        } else {
-            // Only a service whose last rule takes everyone may have no fallback.
-            decision.pool = Int32(truncatingIfNeeded: steering.rankings[Int(outcome.start)])
-            decision.position = 0
+        let mode = outcome.pick == .nothing ? .fallback : compiled.whenAllDown
+        switch mode {
+        case .fallback where compiled.fallback >= 0: decision.pool = compiled.fallback
+        // Only a service whose rules lead everyone to some pool may have no fallback.
+        case .fallback, .first: decision.pool = firstPool(of: outcome)
+        case .all:
+            let union = unions[Int(outcome.union)]
+            decision.reason = .allDown
+            decision.ipv4 = union.allIPv4
+            decision.ipv6 = union.allIPv6
+            return
+        case .servfail:
+            decision.reason = .failure
+            return
         }
-        if !pools[Int(decision.pool)].isUsable {
-            decision.reason = .everythingDown
-        } else {
+        if decision.pool < 0 { decision.pool = compiled.fallback }
+        precondition(decision.pool >= 0, "a service without a fallback leads everyone to a pool")
+        if pools[Int(decision.pool)].isUsable {
             decision.reason = outcome.pick == .nothing ? .noRuleMatched : .fallback
+        } else if compiled.whenAllDown == .servfail {
+            decision.reason = .failure
+            decision.pool = -1
+        } else {
+            decision.reason = mode == .first ? .firstOfDown : .everythingDown
         }
     }
 
+    /// The first pool in an outcome's order, whatever its health; -1 if there is none.
+    private func firstPool(of outcome: Outcome) -> Int32 {
+        var cursor = ChildCursor()
+        while let child = steering.next(&cursor, of: outcome) {
+            guard let inner = child.outcome else { return child.reference }
+            let pool = firstPool(of: steering.outcomes[inner])
+            if pool >= 0 { return pool }
+        }
+        return -1
+    }
+
+    // MARK: - Within a pool
+
     /// Fills in what one pool answers: A and AAAA always come from the same pool.
-    private func answer(from pool: Int, _ random: UInt64, _ decision: inout Decision) {
-        let state = pools[pool]
+    private func answer(from index: Int, _ request: Request, _ decision: inout Decision) {
+        let pool = pools[index]
         // Other bits than those which drew the pool, so that the two draws are independent; the
-        // same for both families, so that they draw the same origin if they can.
-        let bits = mixed(random)
-        if state.ipv4.count > 0 {
-            let entry = draw(state.ipv4, bits)
+        // same for both families, so that they draw the same origins if they can.
+        var key = mixed(request.random)
+        if pool.picksByHash || pool.answers > 1 || decision.spare >= 0 {
+            // The spare's origin goes by the same bits.
+            if pool.picksByHash, max(pool.ipv4.count, pool.ipv6.count) > 1 {
+                key = request.prefix(&decision).key
+            }
+            decision.key = key
+            decision.hasSeveralRuns = true
+            let (ipv4, ipv6) = (runs(decision, .ipv4), runs(decision, .ipv6))
+            decision.ipv4 = ipv4[0]
+            decision.ipv6 = ipv6[0]
+            decision.ipv4Origin = ipv4.origin
+            decision.ipv6Origin = ipv6.origin
+            return
+        }
+        if pool.ipv4.count > 0 {
+            let entry = draw(pool.ipv4, key)
             decision.ipv4 = entry.range
             decision.ipv4Origin = entry.item
         }
-        if state.ipv6.count > 0 {
-            let entry = draw(state.ipv6, bits)
+        if pool.ipv6.count > 0 {
+            let entry = draw(pool.ipv6, key)
             decision.ipv6 = entry.range
             decision.ipv6Origin = entry.item
         }
+    }
+
+    /// What an answer carries of one family: the pool's own addresses, then the spare.
+    public func runs(_ decision: Decision, _ family: IPAddress.Family) -> AddressRuns {
+        var runs = AddressRuns()
+        guard decision.hasSeveralRuns else {
+            runs.append(
+                family == .ipv4 ? decision.ipv4 : decision.ipv6,
+                origin: family == .ipv4 ? decision.ipv4Origin : decision.ipv6Origin)
+            return runs
+        }
+        let pool = pools[Int(decision.pool)]
+        drawRanked(family == .ipv4 ? pool.ipv4 : pool.ipv6, pool.answers, decision.key, &runs)
+        guard decision.spare >= 0 else { return runs }
+        let spare = pools[Int(decision.spare)]
+        var drawn = AddressRuns()
+        drawRanked(family == .ipv4 ? spare.ipv4 : spare.ipv6, 1, decision.key, &drawn)
+        if drawn.count > 0 { runs.append(AddressRange(start: drawn[0].start, count: 1)) }
+        return runs
     }
 
     /// Returns an entry of a table that is not empty, with the probability its weight says.
@@ -120,12 +370,144 @@ extension SteeringState {
         }
         return draws[low]
     }
+
+    /// Appends the entries with the best draws: weighted, each once (Efraimidis and Spirakis 2006).
+    private func drawRanked(
+        _ table: DrawTable, _ count: UInt8, _ key: UInt64, _ runs: inout AddressRuns
+    ) {
+        var last: DrawRank?
+        for _ in 0..<count {
+            var best: DrawRank?
+            for index in table.start..<table.start + table.count {
+                let entry = draws[Int(index)]
+                let rank = DrawRank(
+                    steering.logarithms.negativeLogarithm(mixed(key ^ entry.seed)),
+                    weight: UInt64(entry.weight), item: Int32(truncatingIfNeeded: index))
+                if let last, !last.precedes(rank) { continue }
+                if let best, best.precedes(rank) { continue }
+                best = rank
+            }
+            guard let best else { return }
+            let entry = draws[Int(best.item)]
+            runs.append(entry.range, origin: entry.item)
+            last = best
+        }
+    }
 }
 
-/// Mixes 64 bits so that each depends on all others (the finaliser of SplitMix64).
-private func mixed(_ bits: UInt64) -> UInt64 {
-    var z = bits &+ 0x9E37_79B9_7F4A_7C15
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
+// MARK: - For explanations
+
+/// What one service contributed to a decision.
+struct TraceStep {
+    var outcome: Int
+    /// The place of what it chose in the outcome's order; -1 for nothing or several.
+    var position: Int32
+    var reason: Decision.Reason
+}
+
+extension SteeringState {
+    /// The steps that led to a decision: the service's own, then those of services that it came to.
+    func trace(_ decision: Decision, client: Client, random: UInt64) -> [TraceStep] {
+        let address = decision.wentByResolver ? client.resolver ?? client.address : client.address
+        var request = Request(address: address, random: random)
+        var steps = [
+            TraceStep(
+                outcome: Int(decision.outcome), position: decision.position, reason: decision.reason
+            )
+        ]
+        while let last = steps.last, last.position >= 0 {
+            let outcome = steering.outcomes[last.outcome]
+            var cursor = ChildCursor()
+            var chosen: Child?
+            while cursor.position < last.position {
+                chosen = steering.next(&cursor, of: outcome)
+            }
+            guard let inner = chosen?.outcome else { break }
+            if outcome.pick == .byWeight { request.random = mixed(request.random) }
+            var step = decision
+            step.position = -1
+            guard choose(steering.outcomes[inner], request, &step) else { break }
+            steps.append(TraceStep(outcome: inner, position: step.position, reason: step.reason))
+        }
+        return steps
+    }
+
+    /// The weights by which an outcome's usable children are drawn, with their positions.
+    func weights(of outcome: Outcome) -> [(position: Int32, weight: UInt64)] {
+        var totals = WeightTotals()
+        var cursor = ChildCursor()
+        while let child = steering.next(&cursor, of: outcome) {
+            if isUsable(child) { totals.add(child, admission(of: child)) }
+        }
+        var weights: [(position: Int32, weight: UInt64)] = []
+        cursor = ChildCursor()
+        while let child = steering.next(&cursor, of: outcome) {
+            guard isUsable(child) else { continue }
+            weights.append((cursor.position, totals.weight(of: child, admission(of: child))))
+        }
+        return weights
+    }
+}
+
+/// The weights of what can be used: those that are stated, times what is admitted; the stated ones
+/// alone where nothing is admitted; equal ones where all are zero.
+private struct WeightTotals: BitwiseCopyable {
+    private(set) var count = 0
+    private var admitted: UInt64 = 0
+    private var stated: UInt64 = 0
+
+    /// At most 64 children of less than 2^32 each.
+    mutating func add(_ child: Child, _ admission: Share) {
+        count += 1
+        admitted += UInt64(child.weight) * UInt64(admission)
+        stated += UInt64(child.weight)
+    }
+
+    var total: UInt64 { admitted > 0 ? admitted : stated > 0 ? stated : UInt64(count) }
+
+    @inline(__always)
+    func weight(of child: Child, _ admission: Share) -> UInt64 {
+        if admitted > 0 { return UInt64(child.weight) * UInt64(admission) }
+        return stated > 0 ? UInt64(child.weight) : 1
+    }
+}
+
+// MARK: - An outcome's children in order
+
+/// How far one has come.
+struct ChildCursor: BitwiseCopyable {
+    fileprivate var index: UInt32 = 0
+    /// The place of the child that came last, from 0.
+    private(set) var position: Int32 = -1
+
+    fileprivate mutating func advance() { position += 1 }
+}
+
+extension Steering {
+    /// The next child: of the head, then of the rest what the head lacks.
+    @inline(__always)
+    func next(_ cursor: inout ChildCursor, of outcome: Outcome) -> Child? {
+        let headCount = UInt32(outcome.headCount)
+        while cursor.index < headCount + UInt32(outcome.restCount) {
+            let index = cursor.index
+            cursor.index += 1
+            if index < headCount {
+                cursor.advance()
+                return children[Int(outcome.head + index)]
+            }
+            let child = children[Int(outcome.rest + index - headCount)]
+            if headCount > 0, isInHead(child, outcome) { continue }
+            cursor.advance()
+            return child
+        }
+        return nil
+    }
+
+    private func isInHead(_ child: Child, _ outcome: Outcome) -> Bool {
+        for index in outcome.head..<outcome.head + UInt32(outcome.headCount)
+        where children[Int(index)].reference == child.reference {
+            return true
+        }
+        return false
+    }
 }

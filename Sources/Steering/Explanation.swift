@@ -10,20 +10,33 @@ public struct Explanation: Sendable {
     public var service: String
     public var servicePosition: SourcePosition
     public var client: Client
-    /// What geography knows of the client.
+    /// What geography knows of the address that was gone by.
     public var located: LocatedAddress
     public var decision: Decision
-    /// The rules that were asked: those that did not match, then the one that did, if any.
-    public var rules: [RuleStep]
-    /// The matched rule's pools, in the order for this client; empty if no rule matched.
-    public var candidates: [Candidate]
+    /// The service's own rules, then those of the service that they led to, and so on.
+    public var levels: [Level]
     /// The service's fallback pool; nil if it states none.
     public var fallback: PoolSummary?
-    /// The answering pool; nil if several answer together.
+    /// The answering pool; nil if several answer together, or none.
     public var pool: PoolSummary?
+    /// The pool whose address is given beside.
+    public var spare: PoolSummary?
+    /// The origins of the answering pool.
+    public var origins: [OriginSummary]
     public var addresses: [IPAddress]
-    /// The addresses that get the same outcome as this client.
-    public var scope: IPNetwork
+    /// The TTL of the answer in seconds; nil if it is not known here.
+    public var ttl: UInt32?
+    /// The addresses that get the same decision as this client; nil if that is everyone.
+    public var scope: IPNetwork?
+
+    /// What one service said.
+    public struct Level: Sendable {
+        public var service: String
+        /// The rules that were asked: those that did not match, then the one that did, if any.
+        public var rules: [RuleStep]
+        /// What the matched rule chooses among, in the order for this client; empty if none matched.
+        public var candidates: [Candidate]
+    }
 
     /// One rule that was asked.
     public struct RuleStep: Sendable {
@@ -44,33 +57,54 @@ public struct Explanation: Sendable {
         public var origins: Int
         public var minimumHealthy: Int
         public var isMonitored: Bool
-        /// The origins drawn, IPv4's first; empty if the pool answers with all of them.
-        public var drawnOrigins: [String] = []
+        /// How many of its clients, in percent, it leaves to others.
+        public var shed: Int
     }
 
-    /// A pool of the matched rule.
+    /// An origin of the answering pool.
+    public struct OriginSummary: Sendable {
+        public var name: String
+        public var addresses: [IPAddress]
+        public var isUp: Bool
+        /// The share of the draws, 0 to 1; nil if all that are up answer together.
+        public var share: Double?
+        /// Whether this answer has it.
+        public var isAnswered: Bool
+    }
+
+    /// A pool of the matched rule, or a service that chooses one.
     public struct Candidate: Sendable {
-        public var pool: PoolSummary
-        /// From client to pool; nil if either has no coordinates.
+        /// The pool's name, or the service's.
+        public var name: String
+        /// Nil for a service.
+        public var pool: PoolSummary?
+        /// From client to pool; nil if either has no coordinates, and for a service.
         public var kilometres: Double?
         /// What proximity compared; nil where it compares nothing.
         public var biasedKilometres: Double?
         public var bias: Int
-        /// The share of the draws among the usable pools, 0 to 1; nil unless the policy draws.
+        /// The share of the draws, or of the client prefixes, 0 to 1; nil unless the policy draws.
         public var share: Double?
         public var verdict: Verdict
 
         /// What became of a candidate.
-        public enum Verdict: Sendable, Hashable {
+        public enum Verdict: String, Sendable, Hashable {
             case chosen
+            /// Its address is given beside the chosen pool's.
+            case spare
             /// Too few healthy origins.
             case down
+            /// It leaves this client's prefix to others.
+            case shed
             /// It could have answered; another was before it, or was drawn.
             case notNeeded
             /// It has weight 0 while others have more.
             case weightZero
         }
     }
+
+    public var rules: [RuleStep] { levels[0].rules }
+    public var candidates: [Candidate] { levels[0].candidates }
 }
 
 // MARK: - Building
@@ -80,27 +114,21 @@ extension SteeringState {
     public func explain(service: Int, client: Client, random: UInt64) -> Explanation {
         let decision = decide(service: service, client: client, random: random)
         let settings = steering.configuration.services[service]
-        let located = steering.geography.find(client.address)
-        var pool: Explanation.PoolSummary?
-        if decision.pool >= 0 {
-            var summary = summarise(Int(decision.pool))
-            let origins = steering.configuration.pools[Int(decision.pool)].origins
-            for drawn in [decision.ipv4Origin, decision.ipv6Origin] where drawn >= 0 {
-                let name = origins[Int(drawn)].name
-                if !summary.drawnOrigins.contains(name) { summary.drawnOrigins.append(name) }
-            }
-            pool = summary
-        }
-        guard let scope = IPNetwork(client.address, length: Int(decision.scope)) else {
-            preconditionFailure("a scope has at most as many bits as the address")
+        let address = decision.wentByResolver ? client.resolver ?? client.address : client.address
+        let located = steering.geography.find(address)
+        let levels = trace(decision, client: client, random: random).map {
+            level($0, decision, address, located)
         }
         return Explanation(
             service: settings.name, servicePosition: settings.position, client: client,
-            located: located, decision: decision,
-            rules: explainRules(settings, decision, client, located),
-            candidates: explainCandidates(settings, decision, located),
-            fallback: settings.fallback.map(summarise), pool: pool,
-            addresses: addresses(decision), scope: scope)
+            located: located, decision: decision, levels: levels,
+            fallback: settings.fallback.map(summarise),
+            pool: decision.pool >= 0 ? summarise(Int(decision.pool)) : nil,
+            spare: decision.spare >= 0 ? summarise(Int(decision.spare)) : nil,
+            origins: decision.pool >= 0 ? summariseOrigins(decision) : [],
+            addresses: addresses(decision),
+            scope: decision.scope > 0
+                ? IPNetwork(client.address, length: Int(decision.scope)) : nil)
     }
 
     private func summarise(_ index: Int) -> Explanation.PoolSummary {
@@ -108,14 +136,57 @@ extension SteeringState {
         return Explanation.PoolSummary(
             name: pool.name, isUsable: pools[index].isUsable,
             healthyOrigins: Int(pools[index].healthyOrigins), origins: pool.origins.count,
-            minimumHealthy: pool.minimumHealthy, isMonitored: pool.monitor != nil)
+            minimumHealthy: pool.minimumHealthy, isMonitored: pool.monitor != nil,
+            shed: pool.shed)
+    }
+
+    private func summariseOrigins(_ decision: Decision) -> [Explanation.OriginSummary] {
+        let index = Int(decision.pool)
+        let pool = steering.configuration.pools[index]
+        let shares = originShares(pools[index])
+        let answered = Set(addresses(decision))
+        var health = steering.addresses.firstIndex { $0.pool == index } ?? 0
+        return pool.origins.enumerated().map { number, origin in
+            var isUp = false
+            for _ in origin.addresses {
+                isUp = isUp || self.health[health].isUp(monitored: pool.monitor != nil)
+                health += 1
+            }
+            return Explanation.OriginSummary(
+                name: origin.name, addresses: origin.addresses, isUp: isUp,
+                share: pool.policy == .all ? nil : shares[number] ?? 0,
+                isAnswered: origin.addresses.contains(where: answered.contains))
+        }
+    }
+
+    /// The shares of a pool's origins in its draws: of the family that has more of them.
+    private func originShares(_ pool: PoolState) -> [Int: Double] {
+        let table = pool.ipv4.count >= pool.ipv6.count ? pool.ipv4 : pool.ipv6
+        let entries = (table.start..<table.start + table.count).map { draws[Int($0)] }
+        let total = Double(entries.last?.sum ?? 1)
+        return Dictionary(
+            entries.map { (Int($0.item), Double($0.weight) / total) },
+            uniquingKeysWith: { a, _ in a })
+    }
+
+    // MARK: Levels
+
+    private func level(
+        _ step: TraceStep, _ decision: Decision, _ address: IPAddress, _ located: LocatedAddress
+    ) -> Explanation.Level {
+        let outcome = steering.outcomes[step.outcome]
+        let service = steering.configuration.services[Int(outcome.service)]
+        return Explanation.Level(
+            service: service.name,
+            rules: explainRules(service, outcome, located.foldedIPv4 ?? address, located),
+            candidates: outcome.rule < 0
+                ? [] : explainCandidates(service, step, decision, address, located))
     }
 
     private func explainRules(
-        _ service: Service, _ decision: Decision, _ client: Client, _ located: LocatedAddress
+        _ service: Service, _ outcome: Outcome, _ address: IPAddress, _ located: LocatedAddress
     ) -> [Explanation.RuleStep] {
-        let matched = decision.rule < 0 ? nil : Int(decision.rule)
-        let address = located.foldedIPv4 ?? client.address
+        let matched = outcome.rule < 0 ? nil : Int(outcome.rule)
         return service.rules.prefix((matched ?? service.rules.count - 1) + 1).enumerated().map {
             index, rule in
             var mismatch: String?
@@ -131,49 +202,65 @@ extension SteeringState {
     }
 
     private func explainCandidates(
-        _ service: Service, _ decision: Decision, _ located: LocatedAddress
+        _ service: Service, _ step: TraceStep, _ decision: Decision, _ address: IPAddress,
+        _ located: LocatedAddress
     ) -> [Explanation.Candidate] {
-        let outcome = steering.outcomes[Int(decision.outcome)]
-        guard outcome.rule >= 0 else { return [] }
+        let outcome = steering.outcomes[step.outcome]
         let rule = service.rules[Int(outcome.rule)]
-        let order = (0..<outcome.count).map { steering.rankings[Int(outcome.start + $0)] }
-        let client = located.location?.coordinates
-        let shares = outcome.pick == .byWeight ? shares(of: tables[Int(outcome.table)].pools) : nil
-        return order.map { pool in
-            let index = Int(pool)
-            let reference = rule.pools.first { $0.pool == index } ?? PoolReference(pool: index)
-            var kilometres: Double?
-            if let client, let location = steering.configuration.pools[index].location {
-                kilometres = distanceKilometres(client, location)
+        let shares = shares(of: outcome)
+        let client = located.location?.coordinates.map(SurfacePoint.init)
+        var cursor = ChildCursor()
+        var candidates: [Explanation.Candidate] = []
+        while let child = steering.next(&cursor, of: outcome) {
+            let target: PoolReference.Target =
+                child.outcome.map { .service(Int(steering.outcomes[$0].service)) }
+                ?? .pool(Int(child.reference))
+            let bias = rule.pools.first { $0.target == target }?.bias ?? 0
+            let points = steering.configuration.pools(of: target).compactMap {
+                steering.configuration.pools[$0].location.map(SurfacePoint.init)
             }
-            let summary = summarise(index)
-            let verdict: Explanation.Candidate.Verdict =
-                if !summary.isUsable {
-                    .down
-                } else if decision.reason == .all || Int(decision.pool) == index {
-                    .chosen
-                } else if let shares, shares[index] == nil {
-                    .weightZero
-                } else {
-                    .notNeeded
-                }
-            return Explanation.Candidate(
-                pool: summary, kilometres: kilometres,
+            let kilometres = client.flatMap { client in
+                points.lazy.map { client.distanceKilometres(to: $0) }.min()
+            }
+            var candidate = Explanation.Candidate(
+                name: "", kilometres: kilometres,
                 biasedKilometres: rule.policy.dependsOnPlace
-                    ? kilometres.map { biasedDistance($0, bias: reference.bias) } : nil,
-                bias: reference.bias, share: shares.map { $0[index] ?? 0 }, verdict: verdict)
+                    ? kilometres.map { biasedDistance($0, bias: bias) } : nil,
+                bias: bias, share: shares.map { $0[cursor.position] ?? 0 }, verdict: .notNeeded)
+            switch target {
+            case .pool(let index):
+                candidate.pool = summarise(index)
+                candidate.name = candidate.pool?.name ?? ""
+            case .service(let index):
+                candidate.name = steering.configuration.services[index].name
+            }
+            candidate.verdict = verdict(
+                child, cursor.position, step, decision, address, candidate.share)
+            candidates.append(candidate)
         }
+        return candidates
     }
 
-    /// The share of each item of a draw table.
-    private func shares(of table: DrawTable) -> [Int: Double] {
-        var result: [Int: Double] = [:]
-        var before: UInt64 = 0
-        let entries = (table.start..<table.start + table.count).map { draws[Int($0)] }
-        for entry in entries {
-            result[Int(entry.item)] = Double(entry.sum - before) / Double(entries.last?.sum ?? 1)
-            before = entry.sum
-        }
-        return result
+    private func verdict(
+        _ child: Child, _ position: Int32, _ step: TraceStep, _ decision: Decision,
+        _ address: IPAddress, _ share: Double?
+    ) -> Explanation.Candidate.Verdict {
+        if position == step.position || step.reason == .all && isUsable(child) { return .chosen }
+        guard isUsable(child) else { return .down }
+        if child.reference == decision.spare { return .spare }
+        if share == 0 { return .weightZero }
+        let isBefore = step.position < 0 || position < step.position
+        return step.reason == .ranked && isBefore && !isAdmitted(child, address)
+            ? .shed : .notNeeded
+    }
+
+    /// The share of each usable child, by its position; nil unless the outcome draws.
+    private func shares(of outcome: Outcome) -> [Int32: Double]? {
+        guard outcome.pick == .byWeight || outcome.pick == .byHash else { return nil }
+        let weights = weights(of: outcome)
+        let total = Double(weights.reduce(0) { $0 + $1.weight })
+        return Dictionary(
+            weights.map { ($0.position, Double($0.weight) / total) },
+            uniquingKeysWith: { a, _ in a })
     }
 }

@@ -12,16 +12,21 @@ extension Explanation {
             ("client", clientText),
             ("place", placeText),
         ]
-        for rule in rules {
-            lines.append(("rule \(rule.index + 1)", Self.ruleText(rule)))
-        }
-        if decision.rule < 0 { lines.append(("", "no rule matched")) }
-        let rows = table(candidates.map(candidateRow))
-        for (index, row) in rows.enumerated() {
-            lines.append((index == 0 ? "pools" : "", row))
+        for (depth, level) in levels.enumerated() {
+            if depth > 0 { lines.append(("service", level.service)) }
+            for rule in level.rules {
+                lines.append(("rule \(rule.index + 1)", Self.ruleText(rule)))
+            }
+            if level.candidates.isEmpty { lines.append(("", "no rule matched")) }
+            lines += Self.labelled("pools", table(level.candidates.map(Self.candidateRow)))
         }
         lines.append(("chosen", chosenText))
-        lines.append(("answer", addresses.map(\.description).joined(separator: ", ")))
+        if origins.count > 1 {
+            lines += Self.labelled("origins", table(origins.map(Self.originRow)))
+        }
+        if let spare { lines.append(("spare", "\(spare.name), one address beside")) }
+        lines.append(("answer", answerText))
+        if let ttl { lines.append(("ttl", "\(ttl) seconds, as the STEER record has it")) }
         lines.append(("scope", scopeText))
         let width = lines.map(\.label.count).max() ?? 0
         return lines.map { pad($0.label, to: width) + "  " + $0.text + "\n" }.joined()
@@ -31,7 +36,9 @@ extension Explanation {
         let bits = client.address.family.rawValue
         let subnet = client.knownBits < bits ? "/\(client.knownBits)" : ""
         let folded = located.foldedIPv4.map { ", located as \($0)" } ?? ""
-        return "\(client.address)\(subnet)\(folded)"
+        let resolver = decision.wentByResolver ? client.resolver : nil
+        return "\(client.address)\(subnet)"
+            + (resolver.map { ", gone by its resolver \($0)" } ?? "") + folded
     }
 
     private var placeText: String {
@@ -64,7 +71,14 @@ extension Explanation {
         return "\(rule.policy): \(match) (\(rule.position))"
     }
 
-    private func candidateRow(_ candidate: Candidate) -> [String] {
+    /// Lines of which the first has a label.
+    private static func labelled(_ label: String, _ rows: [String]) -> [(
+        label: String, text: String
+    )] {
+        rows.enumerated().map { ($0 == 0 ? label : "", $1) }
+    }
+
+    private static func candidateRow(_ candidate: Candidate) -> [String] {
         var distance = candidate.kilometres.map { "\(grouped($0)) km" } ?? ""
         var bias = ""
         if let biased = candidate.biasedKilometres, candidate.bias != 0 {
@@ -73,14 +87,32 @@ extension Explanation {
         if let share = candidate.share {
             distance = "\(Int((share * 100).rounded())) % of draws"
         }
+        let needed = candidate.pool.map { ": needs \($0.minimumHealthy)" } ?? ""
         let verdict =
             switch candidate.verdict {
             case .chosen: "chosen"
-            case .down: "down: needs \(candidate.pool.minimumHealthy)"
+            case .spare: "spare"
+            case .down: "down\(needed)"
+            case .shed: "leaves \(candidate.pool?.shed ?? 0) % of clients to others, this one too"
             case .notNeeded: ""
             case .weightZero: "weight 0"
             }
-        return [candidate.pool.name, distance, bias, Self.healthText(candidate.pool), verdict]
+        let health = candidate.pool.map(healthText) ?? "a service"
+        return [candidate.name, distance, bias, health, verdict]
+    }
+
+    private static func originRow(_ origin: OriginSummary) -> [String] {
+        [
+            origin.name, origin.share.map { "\(Int(($0 * 100).rounded())) % of draws" } ?? "",
+            origin.addresses.map(\.description).joined(separator: ", "),
+            origin.isUp ? "up" : "down", origin.isAnswered ? "answered" : "",
+        ]
+    }
+
+    private var answerText: String {
+        decision.reason == .failure
+            ? "SERVFAIL, as the service wants it"
+            : addresses.map(\.description).joined(separator: ", ")
     }
 
     private static func healthText(_ pool: PoolSummary) -> String {
@@ -91,34 +123,46 @@ extension Explanation {
     }
 
     private var chosenText: String {
+        let drawn = origins.filter(\.isAnswered).map(\.name).joined(separator: " and ")
         let name = pool.map { pool in
-            let origins = pool.drawnOrigins.joined(separator: " and ")
-            return origins.isEmpty ? pool.name : "\(pool.name), origin \(origins)"
+            origins.contains { $0.share != nil } && origins.count > 1
+                ? "\(pool.name), origin \(drawn)" : pool.name
         }
-        let why =
-            switch decision.reason {
-            case .ranked:
-                decision.position == 0
-                    ? "first in order"
-                    : "number \(decision.position + 1) in order; those before are down"
-            case .drawn: "drawn by weight"
-            case .all: "all usable pools answer together"
-            case .noRuleMatched: "fallback: no rule matched"
-            case .fallback: "fallback: the rule's pools are all down"
-            case .everythingDown:
-                decision.rule < 0
-                    ? "no rule matched and the fallback is down; it answers all the same"
-                    : fallback == nil
-                        ? "all pools are down; the first one answers all the same"
-                        : "all pools and the fallback are down; it answers all the same"
-            }
-        return name.map { "\($0) (\(why))" } ?? why
+        return name.map { "\($0) (\(reasonText))" } ?? reasonText
+    }
+
+    private var reasonText: String {
+        switch decision.reason {
+        case .ranked:
+            decision.position == 0
+                ? "first in order"
+                : "number \(decision.position + 1) in order; those before "
+                    + (candidates.contains { $0.verdict == .shed }
+                        ? "are down or leave this client to others" : "are down")
+        case .drawn: "drawn by weight"
+        case .hashed: "by the client's prefix"
+        case .all: "all usable pools answer together"
+        case .noRuleMatched: "fallback: no rule matched"
+        case .fallback: "fallback: the rule's pools are all down"
+        case .firstOfDown: "all pools are down; the first one answers all the same"
+        case .allDown: "all pools are down; all of them answer together"
+        case .failure: "none: all pools are down"
+        case .everythingDown:
+            decision.rule < 0
+                ? "no rule matched and the fallback is down; it answers all the same"
+                : fallback == nil
+                    ? "all pools are down; the first one answers all the same"
+                    : "all pools and the fallback are down; it answers all the same"
+        }
     }
 
     private var scopeText: String {
-        decision.scope == 0
-            ? "/0: the same for every client"
-            : "/\(decision.scope): the same for every client in \(scope)"
+        guard let scope else {
+            return decision.wentByResolver
+                ? "/0: the same for all clients of this resolver, as the service ignores subnets"
+                : "/0: the same for every client"
+        }
+        return "/\(scope.length): the same for every client in \(scope)"
     }
 }
 

@@ -47,6 +47,8 @@ extension SteeringConfiguration {
         configuration.pools = pools.compactMap(\.self)
         configuration.services = services.compactMap(\.self)
         configuration.monitors = monitors
+        configuration.checkServices(&diagnostics)
+        guard diagnostics.errorCount == errorsBefore else { return nil }
         configuration.warnOfUnusedPools(&diagnostics)
         return configuration
     }
@@ -80,7 +82,7 @@ extension SteeringConfiguration {
     private func warnOfUnusedPools(_ diagnostics: inout Diagnostics) {
         var used = Set(services.compactMap(\.fallback))
         for rule in services.flatMap(\.rules) {
-            used.formUnion(rule.pools.map(\.pool))
+            used.formUnion(rule.pools.compactMap(\.pool))
         }
         for (index, pool) in pools.enumerated() where !used.contains(index) {
             diagnostics.warning(at: pool.position, "no service uses the pool \"\(pool.name)\"")

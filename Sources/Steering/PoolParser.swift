@@ -8,7 +8,9 @@
 //     location: [50.11, 8.68]     # latitude, longitude; only proximity needs it
 //     monitor: web                # without one, the pool is always up
 //     min_healthy: 1              # with fewer origins up, the pool is not used
-//     policy: weighted            # or all; weighted if any origin states a weight
+//     policy: weighted            # or hash, all; weighted if any origin states a weight
+//     answers: 1                  # how many origins an answer has; all: those that are up
+//     shed: 0%                    # clients it leaves to the next pools of their rules
 //     origins:
 //       one: { addresses: [192.0.2.10, "2001:db8::10"], weight: 2 }
 //       two: { addresses: 192.0.2.11 }
@@ -21,7 +23,9 @@ internal import Settings
 extension PoolFileParser {
     /// Returns the pool, or nil after reporting what keeps it from being used at all.
     func parsePool(_ entry: NamedEntry, _ diagnostics: inout Diagnostics) -> Pool? {
-        let keys = ["location", "monitor", "min_healthy", "policy", "origins"]
+        let keys = [
+            "location", "monitor", "min_healthy", "policy", "answers", "shed", "origins",
+        ]
         guard let settings = entry.value.mapping(keys, &diagnostics) else { return nil }
         let location = settings["location"].flatMap { parseCoordinates($0, &diagnostics) }
         var monitor: String?
@@ -38,10 +42,12 @@ extension PoolFileParser {
             settings["min_healthy"].flatMap {
                 parseMinimumHealthy($0, origins: origins.count, &diagnostics)
             } ?? 1
-        let pool = Pool(
+        let policy = stated ?? (statesWeight || settings["answers"] != nil ? .weighted : .all)
+        var pool = Pool(
             name: entry.name, position: entry.position, location: location, monitor: monitor,
-            minimumHealthy: minimumHealthy, policy: stated ?? (statesWeight ? .weighted : .all),
-            origins: origins)
+            minimumHealthy: minimumHealthy, policy: policy, origins: origins)
+        pool.answers = settings["answers"].flatMap { parseAnswers($0, pool, &diagnostics) } ?? 1
+        pool.shed = settings["shed"].flatMap { parsePercent($0, &diagnostics) } ?? 0
         checkAnswerSize(pool, &diagnostics)
         return pool
     }
@@ -57,6 +63,29 @@ extension PoolFileParser {
             return nil
         }
         return value.integer(in: 1...origins, &diagnostics)
+    }
+
+    private func parseAnswers(
+        _ value: SettingsValue, _ pool: Pool, _ diagnostics: inout Diagnostics
+    ) -> Int? {
+        guard pool.policy != .all else {
+            diagnostics.error(
+                at: value.position,
+                "\(value.path): policy \"all\" answers with all origins that are up; use"
+                    + " \"policy: weighted\" or \"policy: hash\", or remove it")
+            return nil
+        }
+        return value.integer(in: 1...SteeringLimit.answers, &diagnostics)
+    }
+
+    /// `20%`, or `20`.
+    private func parsePercent(_ value: SettingsValue, _ diagnostics: inout Diagnostics) -> Int? {
+        if let text = value.text {
+            let digits = text.hasSuffix("%") ? text.dropLast() : text[...]
+            if let percent = Int(digits), (0...100).contains(percent) { return percent }
+        }
+        value.expected("a share in percent, as 20%", &diagnostics)
+        return nil
     }
 
     // MARK: - Origins
@@ -145,22 +174,38 @@ extension PoolFileParser {
     /// Checks that what one answer carries fits (`SteeringLimit.addressesPerAnswer`).
     private func checkAnswerSize(_ pool: Pool, _ diagnostics: inout Diagnostics) {
         let limit = SteeringLimit.addressesPerAnswer
-        let answers =
-            pool.policy == .weighted
-            ? pool.origins.map { ($0.position, "the origin \"\($0.name)\"", $0.addresses) }
-            : [(pool.position, "the pool \"\(pool.name)\"", pool.origins.flatMap(\.addresses))]
-        for (position, subject, addresses) in answers {
-            for (family, name) in [(IPAddress.Family.ipv4, "IPv4"), (.ipv6, "IPv6")] {
-                let count = addresses.count { $0.family == family }
-                guard count > limit else { continue }
-                let cure =
-                    pool.policy == .all && pool.origins.count > 1
-                    ? "; \"policy: weighted\" answers with one origin at a time" : ""
-                diagnostics.error(
-                    at: position,
-                    "\(subject) has \(count) \(name) addresses; an answer holds \(limit)\(cure)")
+        for (family, name) in [(IPAddress.Family.ipv4, "IPv4"), (.ipv6, "IPv6")] {
+            let count = pool.answerSize(family)
+            guard count > limit else { continue }
+            if pool.policy != .all, pool.answers == 1 {
+                for origin in pool.origins {
+                    let count = origin.addresses.count { $0.family == family }
+                    guard count > limit else { continue }
+                    diagnostics.error(
+                        at: origin.position,
+                        "the origin \"\(origin.name)\" has \(count) \(name) addresses; an answer holds"
+                            + " \(limit)")
+                }
+                continue
             }
+            let cure =
+                pool.policy == .all && pool.origins.count > 1
+                ? "; \"policy: weighted\" answers with one origin at a time" : ""
+            diagnostics.error(
+                at: pool.position,
+                "the pool \"\(pool.name)\" has \(count) \(name) addresses"
+                    + (pool.policy == .all ? "" : " in \(pool.answers) origins")
+                    + "; an answer holds \(limit)\(cure)")
         }
+    }
+}
+
+extension Pool {
+    /// The most addresses of a family that it answers with.
+    func answerSize(_ family: IPAddress.Family) -> Int {
+        let counts = origins.map { $0.addresses.count { $0.family == family } }
+        if policy == .all { return counts.reduce(0, +) }
+        return counts.sorted(by: >).prefix(answers).reduce(0, +)
     }
 }
 

@@ -12,16 +12,19 @@
 //       - match: { continents: [EU], countries: [CH, DE], subdivisions: [CH-ZH, DE-BW] }
 //         policy: weighted             # proximity, failover (if none is stated), weighted, all
 //         pools: [{ pool: main, weight: 3 }, spare]
+//       - match: { continents: AS }
+//         pools: [{ service: asia }, main]   # what that service's rules choose, or else main
 //       - pools: [main, spare]         # no match: everyone else
-//     fallback: spare                  # when the pools of a rule are all down
-//     when_all_down: fallback
+//         spare: true                  # answers have one address of the next usable pool, too
+//     fallback: spare                  # for clients that no rule matches
+//     when_all_down: fallback          # when a rule's pools are down: or first, all, servfail
+//     ecs: use                         # or ignore: go by the resolver's address
+//   asia:
+//     rules: [{ policy: hash, pools: [main, spare] }]
 // ```
 
 internal import DNSWire
 internal import Settings
-
-/// What a service answers when a rule's pools are all down.
-private enum WhenAllDown: String, CaseIterable { case fallback }
 
 extension PoolFileParser {
     /// Returns the service, or nil after reporting what keeps it from being used at all.
@@ -30,10 +33,13 @@ extension PoolFileParser {
     func parseService(
         _ entry: NamedEntry, _ parsedPools: [Pool?], _ diagnostics: inout Diagnostics
     ) -> Service? {
-        let keys = ["rules", "fallback", "when_all_down"]
+        let keys = ["rules", "fallback", "when_all_down", "ecs"]
         guard let settings = entry.value.mapping(keys, &diagnostics) else { return nil }
         let fallback = settings["fallback"].flatMap { pools.find($0, &diagnostics) }
-        _ = settings["when_all_down"].flatMap { $0.choice(WhenAllDown.self, &diagnostics) }
+        let whenAllDown = settings["when_all_down"].flatMap {
+            $0.choice(WhenAllDown.self, &diagnostics)
+        }
+        let clientSubnet = settings["ecs"].flatMap { $0.choice(ClientSubnetUse.self, &diagnostics) }
         guard let value = settings.required("rules", &diagnostics) else { return nil }
         let elements = value.elements(&diagnostics)
         if elements.isEmpty || elements.count > SteeringLimit.rulesPerService {
@@ -52,9 +58,10 @@ extension PoolFileParser {
                 "the service \"\(entry.name)\" has no answer for clients that no rule matches;"
                     + " add \"fallback: POOL\", or a last rule without \"match\"")
         }
-        let service = Service(
+        var service = Service(
             name: entry.name, position: entry.position, rules: complete, fallback: fallback)
-        checkFamilies(service, parsedPools, &diagnostics)
+        service.whenAllDown = whenAllDown ?? .fallback
+        service.clientSubnet = clientSubnet ?? .use
         return service
     }
 
@@ -63,7 +70,7 @@ extension PoolFileParser {
     private func parseRule(
         _ value: SettingsValue, _ parsedPools: [Pool?], _ diagnostics: inout Diagnostics
     ) -> Rule? {
-        guard let settings = value.mapping(["match", "policy", "pools"], &diagnostics)
+        guard let settings = value.mapping(["match", "policy", "pools", "spare"], &diagnostics)
         else { return nil }
         settings.refuseEmpty(&diagnostics)
         let match = settings["match"].map { parseMatch($0, &diagnostics) }
@@ -79,11 +86,10 @@ extension PoolFileParser {
         var references: [PoolReference] = []
         for element in elements {
             guard let reference = parseReference(element, policy, &diagnostics) else { continue }
-            if references.contains(where: { $0.pool == reference.pool }) {
+            if references.contains(where: { $0.target == reference.target }) {
                 diagnostics.error(
                     at: element.position,
-                    "\(element.path): the pool \"\(pools.entries[reference.pool].name)\" is already"
-                        + " in this rule")
+                    "\(element.path): \(name(of: reference.target)) is already in this rule")
             } else {
                 references.append(reference)
             }
@@ -91,10 +97,27 @@ extension PoolFileParser {
         // A match or policy that could not be read must not lead to follow-up errors.
         if case .some(.none) = match { return nil }
         guard let policy, references.count == elements.count else { return nil }
-        let rule = Rule(
+        var rule = Rule(
             position: value.position, match: match ?? nil, policy: policy, pools: references)
-        if policy == .union { checkUnion(rule, parsedPools, &diagnostics) }
+        if let spare = settings["spare"] {
+            rule.spare = spare.boolean(&diagnostics) ?? false
+            if rule.spare, !policy.allowsSpare {
+                let takers = Policy.all.filter(\.allowsSpare).map(\.name)
+                diagnostics.error(
+                    at: spare.position,
+                    "\(spare.path): there is no next pool under policy \"\(policy)\"; it takes"
+                        + " \"policy: \(takers.joined(separator: " or "))\"")
+            }
+        }
         return rule
+    }
+
+    /// `the pool "main"`.
+    private func name(of target: PoolReference.Target) -> String {
+        switch target {
+        case .pool(let index): "the pool \"\(pools.entries[index].name)\""
+        case .service(let index): "the service \"\(services.entries[index].name)\""
+        }
     }
 
     private func parsePolicy(_ value: SettingsValue, _ diagnostics: inout Diagnostics) -> Policy? {
@@ -113,12 +136,26 @@ extension PoolFileParser {
         _ value: SettingsValue, _ policy: Policy?, _ diagnostics: inout Diagnostics
     ) -> PoolReference? {
         guard case .mapping = value.content else {
-            return pools.find(value, &diagnostics).map { PoolReference(pool: $0) }
+            return pools.find(value, &diagnostics).map { PoolReference(.pool($0)) }
         }
-        guard let settings = value.mapping(["pool", "weight", "bias"], &diagnostics),
-            let name = settings.required("pool", &diagnostics)
+        guard let settings = value.mapping(["pool", "service", "weight", "bias"], &diagnostics)
         else { return nil }
-        var reference = pools.find(name, &diagnostics).map { PoolReference(pool: $0) }
+        var reference: PoolReference?
+        if let service = settings["service"] {
+            reference = services.find(service, &diagnostics).map { PoolReference(.service($0)) }
+            if let pool = settings["pool"] {
+                diagnostics.error(
+                    at: pool.position,
+                    "\(pool.path): an entry names a pool or a service; write two entries")
+            }
+            if policy == .union {
+                diagnostics.error(
+                    at: service.position,
+                    "\(service.path): policy \"all\" takes pools alone; name the service's pools")
+            }
+        } else if let pool = settings.required("pool", &diagnostics) {
+            reference = pools.find(pool, &diagnostics).map { PoolReference(.pool($0)) }
+        }
         for (key, range) in [
             ("weight", 0...SteeringLimit.weight),
             ("bias", -SteeringLimit.bias...SteeringLimit.bias),
@@ -171,49 +208,6 @@ extension PoolFileParser {
                         + " continent that its countries are in (\(match.text)); move it up")
             }
             earlier.append(match)
-        }
-    }
-
-    /// Reports pools that lack a family which another pool of the service has.
-    ///
-    /// Else AAAA would be NODATA for some clients only, and resolvers may keep a negative answer
-    /// for everyone (RFC 7871, section 7.4).
-    private func checkFamilies(
-        _ service: Service, _ parsedPools: [Pool?], _ diagnostics: inout Diagnostics
-    ) {
-        var indexes: [Int] = []
-        for index in service.rules.flatMap({ $0.pools.map(\.pool) }) + [service.fallback ?? -1]
-        where index >= 0 && !indexes.contains(index) {
-            indexes.append(index)
-        }
-        let members = indexes.compactMap { parsedPools[$0] }
-        for (family, name) in [(IPAddress.Family.ipv4, "IPv4"), (.ipv6, "IPv6")] {
-            guard let having = members.first(where: { $0.serves(family) }) else { continue }
-            for pool in members where !pool.serves(family) {
-                diagnostics.error(
-                    at: pool.position,
-                    "the pool \"\(pool.name)\" has no \(name) address, but \"\(having.name)\" has,"
-                        + " and the service \"\(service.name)\" uses both: some clients would find"
-                        + " no \(name) address, and resolvers would keep that answer for all; add"
-                        + " one to this pool, or leave \(name) out of all")
-            }
-        }
-    }
-
-    private func checkUnion(
-        _ rule: Rule, _ parsedPools: [Pool?], _ diagnostics: inout Diagnostics
-    ) {
-        let members = rule.pools.compactMap { parsedPools[$0.pool] }
-        let addresses = Set(members.flatMap { $0.origins.flatMap(\.addresses) })
-        for (family, name) in [(IPAddress.Family.ipv4, "IPv4"), (.ipv6, "IPv6")] {
-            let count = addresses.count { $0.family == family }
-            if count > SteeringLimit.addressesPerAnswer {
-                diagnostics.error(
-                    at: rule.position,
-                    "the pools of this rule have \(count) \(name) addresses together, and policy"
-                        + " \"all\" answers with all; an answer holds"
-                        + " \(SteeringLimit.addressesPerAnswer)")
-            }
         }
     }
 }

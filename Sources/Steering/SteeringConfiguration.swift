@@ -83,6 +83,10 @@ public struct Pool: Sendable {
     /// How many origins must be up for the pool to be used; at least 1.
     public var minimumHealthy: Int
     public var policy: OriginPolicy
+    /// How many origins an answer carries the addresses of, where the policy is not `all`.
+    public var answers = 1
+    /// How many of its clients, in percent, the pool leaves to the next pools of their rules.
+    public var shed = 0
     /// Never empty.
     public var origins: [Origin]
 
@@ -96,6 +100,8 @@ public struct Pool: Sendable {
 public enum OriginPolicy: String, CaseIterable, Sendable {
     /// Every answer carries the addresses of one origin, drawn by weight.
     case weighted
+    /// Every client prefix gets the same origin for as long as that is up, in proportion to weights.
+    case hash
     /// Every answer carries the addresses of all origins that are up.
     case all
 }
@@ -121,6 +127,27 @@ public struct Service: Sendable {
     /// The index of the pool for clients that no rule matches and for when a rule's pools are all
     /// down; nil means the first pool of the decision at hand.
     public var fallback: Int?
+    public var whenAllDown = WhenAllDown.fallback
+    public var clientSubnet = ClientSubnetUse.use
+}
+
+/// What clients get while all pools of their rule are down.
+public enum WhenAllDown: String, CaseIterable, Sendable, BitwiseCopyable {
+    /// The service's fallback pool, whatever its health.
+    case fallback
+    /// The addresses of all of the rule's pools.
+    case all
+    /// The first pool in the order for this client.
+    case first
+    /// The error SERVFAIL, so that resolvers try another name server.
+    case servfail
+}
+
+/// Whether a service steers by what resolvers disclose of their clients (RFC 7871).
+public enum ClientSubnetUse: String, CaseIterable, Sendable, BitwiseCopyable {
+    case use
+    /// The resolver's own address counts.
+    case ignore
 }
 
 /// An optional match on the client's place, a policy, and its pools in order.
@@ -129,23 +156,36 @@ public struct Rule: Sendable {
     /// Nil matches everyone.
     public var match: Match?
     public var policy: Policy
-    /// Never empty, no pool twice.
+    /// Never empty, none twice.
     public var pools: [PoolReference]
+    /// Whether answers carry one address of the next usable pool, too.
+    public var spare = false
 }
 
-/// A pool as a rule lists it.
+/// A pool as a rule lists it, or another service that chooses one.
 public struct PoolReference: Hashable, Sendable {
-    /// The index of the pool.
-    public var pool: Int
+    public enum Target: Hashable, Sendable {
+        /// The index of a pool.
+        case pool(Int)
+        /// The index of a service, whose rules choose a pool.
+        case service(Int)
+    }
+
+    public var target: Target
     /// The share of the draws under `weighted`, 0 to 65,535.
     public var weight = 1
     /// -99 to 99; under `proximity`, more draws clients from farther away.
     public var bias = 0
 
-    public init(pool: Int, weight: Int = 1, bias: Int = 0) {
-        self.pool = pool
+    public init(_ target: Target, weight: Int = 1, bias: Int = 0) {
+        self.target = target
         self.weight = weight
         self.bias = bias
+    }
+
+    /// The index of the pool; nil for a service.
+    public var pool: Int? {
+        if case .pool(let index) = target { index } else { nil }
     }
 }
 
@@ -164,6 +204,13 @@ public enum SteeringLimit {
     public static let rulesPerService = 256
     /// Each distinct place is ranked against each pool of a proximity rule at load.
     public static let poolsPerRule = 64
+    /// How deep services may name services; more is hard to follow, for people too.
+    public static let nesting = 4
+    /// Rules of a service together with those of the services that it names, each as often as it is
+    /// named: what compiling asks for each distinct place.
+    public static let nestedRules = 1_024
+    /// Origins that one answer may draw.
+    public static let answers = 8
     /// Entries of one field of a match.
     public static let entriesPerMatch = 10_000
     /// Octets of a name: it must fit one character-string of a STEER record, and a metric's label.

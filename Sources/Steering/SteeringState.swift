@@ -11,8 +11,8 @@ public final class SteeringState: Sendable {
     public let health: HealthTable
 
     let pools: ContiguousArray<PoolState>
-    /// By the index of `Steering.tableRules`.
-    let tables: ContiguousArray<RuleTable>
+    /// By the index of `Steering.unions`.
+    let unions: ContiguousArray<UnionState>
     /// The entries of all draw tables.
     let draws: ContiguousArray<DrawEntry>
     /// The addresses that answers carry, as 32 bits in host order.
@@ -31,7 +31,7 @@ public final class SteeringState: Sendable {
         let pools = ContiguousArray(
             steering.configuration.pools.indices.map { builder.addPool($0) })
         self.pools = pools
-        tables = ContiguousArray(steering.tableRules.map { builder.addTable($0, pools) })
+        unions = ContiguousArray(steering.unions.map { builder.addUnion($0, pools) })
         draws = builder.draws
         ipv4 = builder.ipv4
         ipv6 = builder.ipv6
@@ -53,8 +53,8 @@ public final class SteeringState: Sendable {
 
     /// The addresses of a decision, for people and tests; the packet writer reads them one by one.
     public func addresses(_ decision: Decision) -> [IPAddress] {
-        decision.ipv4.indices.map { IPAddress(ipv4: ipv4Address($0)) }
-            + decision.ipv6.indices.map {
+        runs(decision, .ipv4).indices.map { IPAddress(ipv4: ipv4Address($0)) }
+            + runs(decision, .ipv6).indices.map {
                 let (high, low) = ipv6Address($0)
                 return IPAddress(family: .ipv6, high: high, low: low)
             }
@@ -63,24 +63,42 @@ public final class SteeringState: Sendable {
 
 // MARK: - The tables
 
+/// A share of the clients, in parts of 65,536.
+typealias Share = UInt32
+
+extension Share {
+    static let all: Share = 65_536
+}
+
 /// One pool at this moment.
 struct PoolState: Sendable, BitwiseCopyable {
     /// Whether enough of its origins are up.
     var isUsable: Bool
+    /// Whether the client's prefix picks the origins.
+    var picksByHash: Bool
+    /// How many origins an answer has.
+    var answers: UInt8
+    /// Whether it can be used, and leaves no client to others.
+    var takesAll: Bool
     /// How many of its origins are up.
     var healthyOrigins: UInt16
+    /// Which share of its clients it takes.
+    var admission = Share.all
     /// What it answers with; a table of one entry needs no draw.
     var ipv4: DrawTable
     var ipv6: DrawTable
 }
 
-/// What a `weighted` rule draws from, or what an `all` rule answers; the other part is empty.
-struct RuleTable: Sendable, BitwiseCopyable {
-    var pools = DrawTable()
-    var ipv4 = AddressRange()
-    var ipv6 = AddressRange()
-    /// Whether any pool of the rule can be used.
-    var isUsable = false
+/// What several pools answer together.
+struct UnionState: Sendable, BitwiseCopyable {
+    /// Whether any of the pools can be used.
+    var isUsable: Bool
+    /// Those that can be used.
+    var ipv4: AddressRange
+    var ipv6: AddressRange
+    /// All of them, whatever their health.
+    var allIPv4: AddressRange
+    var allIPv6: AddressRange
 }
 
 /// A run of `draws`.
@@ -93,9 +111,12 @@ struct DrawTable: Sendable, BitwiseCopyable {
 struct DrawEntry: Sendable, BitwiseCopyable {
     /// The sum of the weights up to and with this entry; the last one's is the total.
     var sum: UInt64
-    /// The index of the pool, or of the origin in its pool; negative for a pool's origins together.
+    /// What the origin's name hashes to.
+    var seed: UInt64
+    var weight: UInt32
+    /// The index of the origin in its pool; negative for a pool's origins together.
     var item: Int32
-    var range = AddressRange()
+    var range: AddressRange
 }
 
 // MARK: - Building
@@ -133,8 +154,12 @@ private struct StateBuilder {
             return origin.addresses.enumerated().map { (address: $1, isUp: isUp[health + $0]) }
         }
         let healthy = origins.count { $0.contains(where: \.isUp) }
+        let isUsable = healthy >= pool.minimumHealthy
         return PoolState(
-            isUsable: healthy >= pool.minimumHealthy, healthyOrigins: UInt16(healthy),
+            isUsable: isUsable, picksByHash: pool.policy == .hash,
+            answers: UInt8(pool.answers), takesAll: isUsable && pool.shed == 0,
+            healthyOrigins: UInt16(healthy),
+            admission: Share.all * Share(100 - pool.shed) / 100,
             ipv4: addAnswers(pool, origins, .ipv4), ipv6: addAnswers(pool, origins, .ipv6))
     }
 
@@ -144,32 +169,37 @@ private struct StateBuilder {
     ) -> DrawTable {
         let ofFamily = origins.map { $0.filter { $0.address.family == family } }
         let anyUp = ofFamily.contains { $0.contains(where: \.isUp) }
-        var ranges: [(item: Int, weight: Int, range: AddressRange)] = []
+        var entries: [DrawEntry] = []
         for (index, addresses) in ofFamily.enumerated() {
             let answered = addresses.filter { $0.isUp || !anyUp }.map(\.address)
             guard !answered.isEmpty else { continue }
-            ranges.append((index, pool.origins[index].weight, add(answered, family)))
+            let origin = pool.origins[index]
+            entries.append(
+                DrawEntry(
+                    sum: 0, seed: seed(ofName: origin.name), weight: UInt32(origin.weight),
+                    item: Int32(index), range: add(answered, family)))
         }
-        guard let first = ranges.first?.range else { return DrawTable() }
+        guard var first = entries.first else { return DrawTable() }
         switch pool.policy {
-        case .weighted: return addDraws(ranges)
+        case .weighted, .hash: return addDraws(entries)
         case .all:
             // The origins' ranges follow each other, so together they are one.
-            let count = ranges.reduce(0) { $0 + $1.range.count }
-            return addDraws([(-1, 1, AddressRange(start: first.start, count: count))])
+            first.range.count = entries.reduce(0) { $0 + $1.range.count }
+            first.item = -1
+            return addDraws([first])
         }
     }
 
-    /// Adds a draw table; items of weight 0 are left out, unless all have it: then all are equal.
-    private mutating func addDraws(
-        _ items: [(item: Int, weight: Int, range: AddressRange)]
-    ) -> DrawTable {
-        let isAllZero = items.allSatisfy { $0.weight == 0 }
+    /// Adds a draw table; entries of weight 0 are left out, unless all have it: then all are equal.
+    private mutating func addDraws(_ entries: [DrawEntry]) -> DrawTable {
+        let isAllZero = entries.allSatisfy { $0.weight == 0 }
         let start = draws.count
         var sum: UInt64 = 0
-        for (item, weight, range) in items where weight > 0 || isAllZero {
-            sum += isAllZero ? 1 : UInt64(weight)
-            draws.append(DrawEntry(sum: sum, item: Int32(item), range: range))
+        for var entry in entries where entry.weight > 0 || isAllZero {
+            if isAllZero { entry.weight = 1 }
+            sum += UInt64(entry.weight)
+            entry.sum = sum
+            draws.append(entry)
         }
         return DrawTable(start: UInt32(start), count: UInt32(draws.count - start))
     }
@@ -190,31 +220,27 @@ private struct StateBuilder {
         }
     }
 
-    mutating func addTable(_ rule: TableRule, _ pools: ContiguousArray<PoolState>) -> RuleTable {
-        let usable = rule.pools.filter { pools[$0.pool].isUsable }
-        var table = RuleTable(isUsable: !usable.isEmpty)
-        switch rule.pick {
-        case .byWeight:
-            table.pools = addDraws(usable.map { ($0.pool, $0.weight, AddressRange()) })
-        case .union:
-            table.ipv4 = addUnion(usable, .ipv4)
-            table.ipv6 = addUnion(usable, .ipv6)
-        case .firstUsable, .nothing: break
-        }
-        return table
+    mutating func addUnion(
+        _ members: [Int], _ pools: ContiguousArray<PoolState>
+    ) -> UnionState {
+        let usable = members.filter { pools[$0].isUsable }
+        return UnionState(
+            isUsable: !usable.isEmpty,
+            ipv4: addUnion(usable, .ipv4), ipv6: addUnion(usable, .ipv6),
+            allIPv4: addUnion(members, .ipv4), allIPv6: addUnion(members, .ipv6))
     }
 
-    /// Adds what usable pools answer together; an address that several have is there once.
+    /// Adds what pools answer together; an address that several have is there once.
     private mutating func addUnion(
-        _ usable: [PoolReference], _ family: IPAddress.Family
+        _ members: [Int], _ family: IPAddress.Family
     ) -> AddressRange {
         // The best kind that there is: up and not draining, up, any.
         var preferred: [IPAddress] = []
         var up: [IPAddress] = []
         var all: [IPAddress] = []
-        for reference in usable {
-            var health = firstAddress[reference.pool]
-            for origin in configuration.pools[reference.pool].origins {
+        for pool in members {
+            var health = firstAddress[pool]
+            for origin in configuration.pools[pool].origins {
                 for address in origin.addresses {
                     defer { health += 1 }
                     guard address.family == family else { continue }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Authority
 import DNSWire
+import FoundationEssentials
 import Health
 import Settings
 import Steering
@@ -11,10 +12,13 @@ import Zones
 struct Explain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what a client would be answered, and every reason.",
-        usage: "rhumb explain <name> --client <address[/length]> [--no-probe]",
+        usage: """
+            rhumb explain <name> --client <address[/length]> [--resolver <address>]
+                          [--type <type>] [--down <pool,...>] [--no-probe] [--json]
+            """,
         discussion: """
             Every origin is probed once first, so that the decision is the one a server on this \
-            machine would make; --no-probe takes all for up.
+            machine would make; --no-probe takes all for up, and --down what it names for down.
             """)
 
     @Argument(help: "The name that is asked for, as www.example.com", transform: domainName)
@@ -24,52 +28,76 @@ struct Explain: AsyncParsableCommand {
         help: ArgumentHelp(
             "The client: ADDRESS, or ADDRESS/LENGTH as a resolver would disclose it (ECS).",
             valueName: "address[/length]"),
-        transform: clientNetwork)
+        transform: parseClient)
     var client: IPNetwork
 
-    /// As many aliases are followed as the server follows.
-    private static let aliasLimit = 12
+    @Option(
+        help: ArgumentHelp(
+            "Who asks for the client, for services that ignore what is disclosed.",
+            valueName: "address"),
+        transform: address)
+    var resolver: IPAddress?
 
-    @OptionGroup var files: FileOptions
+    @Option(help: "The type that is asked for; A stands for AAAA, too.", transform: recordType)
+    var type: RecordType = .a
+
+    @Option(
+        help: ArgumentHelp(
+            "Pools, or origins as POOL/ORIGIN, to take for down, with commas between them.",
+            valueName: "pool,..."))
+    var down: String?
 
     @Flag(inversion: .prefixedNo, help: "Probe every origin once.")
     var probe = true
 
+    @Flag(help: "Print one JSON object, for programs.")
+    var json = false
+
+    @OptionGroup var files: FileOptions
+
     func run() async throws {
-        var name = NameBuffer()
-        _ = name.load(self.name.wire.span, at: 0)
         _ = raiseFileLimit()
         let (loaded, diagnostics) = try await Loader(files).loadAside()
         guard let loaded else {
             report(diagnostics)
             throw ExitCode(1)
         }
-        let zones = loaded.content.zones
-        var lookup = zones.lookup(name, type: .a)
-        var aliases: [Name] = []
-        while [.cname, .dname].contains(lookup.outcome), aliases.count < Self.aliasLimit,
-            zones.follow(lookup, &name)
-        {
-            aliases.append(Name(name))
-            lookup = zones.lookup(name, type: .a)
-        }
-        if !aliases.isEmpty {
-            let chain = [self.name] + aliases
-            print("alias    \(chain.map(\.description).joined(separator: " -> "))")
-        }
-        guard lookup.outcome == .steered else {
-            print(unsteered(aliases.last ?? self.name, lookup))
+        let inquiry = Inquiry(name, type: type, in: loaded.content.zones)
+        guard inquiry.isSteered else {
+            if json {
+                try printJSON(Document(inquiry, nil))
+            } else {
+                print(aliasLine(inquiry) + inquiry.unsteered)
+            }
             return
         }
-        let (health, states) = await probe ? probedOnce(loaded) : (allUp(loaded), [])
+        var (health, states) = await probe ? probedOnce(loaded) : (loaded.allUp, [])
+        do {
+            let names = down?.split(separator: ",").map(String.init) ?? []
+            health = try loaded.health(health, down: names)
+        } catch {
+            printError("rhumb: --down: \(error)")
+            throw ExitCode(1)
+        }
         let snapshot = Snapshot(content: loaded.content, health: health)
-        let explanation = snapshot.explain(lookup, client: Client(client), random: 0)
-        print(explanation.text + failures(states, of: explanation))
+        let explanation = snapshot.explain(
+            inquiry.lookup, client: Client(client, resolver: resolver), random: 0)
+        if json {
+            try printJSON(Document(inquiry, explanation))
+        } else {
+            print(aliasLine(inquiry) + explanation.text + failures(states, of: explanation))
+        }
+    }
+
+    private func aliasLine(_ inquiry: Inquiry) -> String {
+        guard inquiry.names.count > 1 else { return "" }
+        return "alias    \(inquiry.names.map(\.description).joined(separator: " -> "))\n"
     }
 
     /// A line for each origin that is down in a pool of this decision, with what its probe met.
     private func failures(_ states: [TargetState], of explanation: Explanation) -> String {
-        let pools = explanation.candidates.map(\.pool.name) + [explanation.fallback?.name ?? ""]
+        let candidates = explanation.levels.flatMap(\.candidates)
+        let pools = candidates.compactMap(\.pool?.name) + [explanation.fallback?.name ?? ""]
         var told: Set<String> = []
         var lines = ""
         for state in states where state.health.verdict == .down {
@@ -80,21 +108,30 @@ struct Explain: AsyncParsableCommand {
         }
         return lines
     }
+}
 
-    /// What the zones say of a name that no service steers.
-    private func unsteered(_ name: Name, _ lookup: Lookup) -> String {
-        switch lookup.outcome {
-        case .notAuthoritative where name != self.name:
-            "\(name): in no zone that is served here; resolvers ask for it elsewhere"
-        case .notAuthoritative: "\(name): in no zone that is served here; the answer is REFUSED"
-        case .nxdomain: "\(name): does not exist; the answer is NXDOMAIN, the same for everyone"
-        case .referral: "\(name): delegated; the answer is a referral, the same for everyone"
-        case .cname, .dname: "\(name): the chain of aliases does not end here"
-        case .nodata: "\(name): has no address; the answer is NODATA, the same for everyone"
-        case .answer, .steered:
-            "\(name): plain DNS data, no STEER record; the answer is the same for everyone"
-        }
+/// What `--json` prints.
+private struct Document: Encodable {
+    /// The name asked for, then those that aliases led to.
+    var names: [String]
+    var steered: Bool
+    /// Why it is not steered.
+    var text: String?
+    var explanation: ExplanationDocument?
+
+    init(_ inquiry: Inquiry, _ explanation: Explanation?) {
+        names = inquiry.names.map(\.description)
+        steered = inquiry.isSteered
+        text = inquiry.isSteered ? nil : inquiry.unsteered
+        self.explanation = explanation?.document
     }
+}
+
+/// Prints a value as JSON, its keys in alphabetical order, so that two runs compare.
+func printJSON(_ value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    printNow(String(decoding: try encoder.encode(value), as: UTF8.self))
 }
 
 /// Health as one round of probes finds it, with what is known of each target.
@@ -111,8 +148,11 @@ private func probedOnce(_ loaded: Loaded) async -> (HealthTable, [TargetState]) 
     return (table, states)
 }
 
-private func allUp(_ loaded: Loaded) -> HealthTable {
-    HealthTable(count: loaded.content.steering.addresses.count, verdict: .up)
+extension Loaded {
+    /// Health before anything failed.
+    var allUp: HealthTable {
+        HealthTable(count: content.steering.addresses.count, verdict: .up)
+    }
 }
 
 func domainName(_ text: String) throws -> Name {
@@ -126,15 +166,16 @@ func domainName(_ text: String) throws -> Name {
     }
 }
 
-private func clientNetwork(_ text: String) throws -> IPNetwork {
-    guard let network = IPNetwork(text) else {
-        throw ValidationError(
-            "not an address or network, as 192.0.2.1 or 192.0.2.0/24; "
-                + "the bits after the length have to be zero")
+private func address(_ text: String) throws -> IPAddress {
+    guard let address = IPAddress(text) else {
+        throw ValidationError("not an address, as 192.0.2.1 or 2001:db8::1")
     }
-    guard network.length > 0 else {
-        throw ValidationError(
-            "who discloses no bit is answered as the resolver itself; give the resolver's address")
+    return address
+}
+
+private func recordType(_ text: String) throws -> RecordType {
+    guard let type = RecordType(mnemonic: text) else {
+        throw ValidationError("not a record type, as A or HTTPS")
     }
-    return network
+    return type
 }

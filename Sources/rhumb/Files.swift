@@ -1,5 +1,6 @@
 // The little that the commands need of the file system, by libc: Foundation stays out.
 
+import ArgumentParser
 import Glibc
 import Settings
 import Zones
@@ -96,19 +97,38 @@ func printNow(_ text: String) {
 }
 
 /// Writes octets to standard output; false if they can't be written, as on a full disk.
-func writeOutput(_ octets: [UInt8]) -> Bool {
+func writeOutput(_ octets: [UInt8]) -> Bool { writeAll(octets, to: STDOUT_FILENO) }
+
+private func writeAll(_ octets: [UInt8], to descriptor: Int32) -> Bool {
     var start = 0
     while start < octets.count {
         let count = unsafe octets.withUnsafeBytes { buffer in
             // Safe: the rest of the array, which outlives the call.
             unsafe write(
-                STDOUT_FILENO, buffer.baseAddress?.advanced(by: start), buffer.count - start)
+                descriptor, buffer.baseAddress?.advanced(by: start), buffer.count - start)
         }
         if count < 0, errno == EINTR { continue }
         guard count > 0 else { return false }
         start += count
     }
     return true
+}
+
+/// Writes a text to a file, in the place of what was there.
+///
+/// - Throws: after saying why on standard error.
+func writeText(_ text: String, to path: String) throws {
+    // Safe: the string is passed terminated.
+    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else {
+        printError("rhumb: cannot write \(path): \(systemMessage(errno))")
+        throw ExitCode(1)
+    }
+    defer { close(descriptor) }
+    guard writeAll(Array(text.utf8), to: descriptor) else {
+        printError("rhumb: cannot write \(path): \(systemMessage(errno))")
+        throw ExitCode(1)
+    }
 }
 
 /// This process's number, for `kill`.

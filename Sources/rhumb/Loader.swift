@@ -136,6 +136,7 @@ struct Loader: Sendable {
         var answers = AnswerSettings(identity: settings.identity ?? hostName())
         answers.version = settings.version ?? ""
         answers.datagramLength = settings.datagramLength
+        answers.explainers = settings.explainers
         switch settings.cookies {
         case .off: break
         case .processSecret: answers.cookies = CookieSecrets(current: processSecret)

@@ -17,7 +17,7 @@ struct Rhumb: AsyncParsableCommand {
             directory. Try "rhumb demo" first, then "rhumb check" and "rhumb serve" on your own files.
             """,
         version: programVersion,
-        subcommands: [Serve.self, Check.self, Explain.self, Demo.self])
+        subcommands: [Serve.self, Check.self, Explain.self, Test.self, Simulate.self, Demo.self])
 }
 
 /// Where the files are: the options that all commands have in common.

@@ -1,6 +1,7 @@
 // rhumb.yaml: how the server runs, as against what it answers. Optional; every key has a default.
 
 import Authority
+import DNSWire
 import Settings
 import Transport
 
@@ -13,6 +14,7 @@ import Transport
 ///     version: false               # answers version.server: true or a text of your own
 ///     cookies: true                # DNS cookies with a secret of this process alone; false: none
 ///     # cookies: { secret_file: state/cookie-secrets }   # one or two lines of 32 hex digits
+///     explain: [127.0.0.0/8, "::1"]   # who may ask _explain.NAME TXT; default: this machine
 ///     udp: { answer_size: 1232 }   # the largest answer over UDP in octets, 512 to 4096
 ///     zones: zones                 # directory of *.zone and *.yaml
 ///     geo: geo                     # directory of *.mmdb, or one database file
@@ -30,6 +32,7 @@ struct ServerSettings {
     var version: String?
     var cookies = Cookies.processSecret
     var datagramLength = AnswerSettings().datagramLength
+    var explainers = AnswerSettings().explainers
     /// Relative to the directory that the commands were given.
     var zones = "zones"
     var geo = "geo"
@@ -54,7 +57,8 @@ struct ServerSettings {
     /// Reads the settings of a parsed file; what is wrong is reported and keeps its default.
     init(_ root: SettingsValue?, _ diagnostics: inout Diagnostics) {
         let known = [
-            "listen", "workers", "identity", "version", "cookies", "zones", "geo", "udp", "tcp",
+            "listen", "workers", "identity", "version", "cookies", "explain", "zones", "geo", "udp",
+            "tcp",
         ]
         guard let root, let map = root.mapping(known, &diagnostics) else { return }
         map.refuseEmpty(&diagnostics)
@@ -63,6 +67,15 @@ struct ServerSettings {
         identity = map["identity"].flatMap { Self.identity($0, &diagnostics) }
         version = map["version"].flatMap { Self.version($0, &diagnostics) }
         if let value = map["cookies"] { cookies = Self.cookies(value, &diagnostics) }
+        if let value = map["explain"] {
+            explainers = value.elements(&diagnostics).compactMap { element in
+                let network = element.text.flatMap { IPNetwork($0) }
+                if network == nil {
+                    element.expected("a network, as 192.0.2.0/24 or 2001:db8::/32", &diagnostics)
+                }
+                return network
+            }
+        }
         let udp = map["udp"]?.mapping(["answer_size"], &diagnostics)
         if let value = udp?["answer_size"],
             let size = value.integer(in: AnswerSettings.datagramLengths, &diagnostics)

@@ -83,7 +83,8 @@ struct ExplanationTests {
     @Test("a drawn origin is named, and a folded client's IPv4 address")
     func drawnOrigin() throws {
         let explanation = try explain(Client(address("::ffff:203.0.113.1")))
-        #expect(explanation.pool?.drawnOrigins.count == 1)
+        #expect(explanation.origins.count(where: \.isAnswered) == 1)
+        #expect(explanation.origins.map(\.share) == [0.75, 0.25])
         #expect(explanation.text.contains("::ffff:203.0.113.1, located as 203.0.113.1"))
         #expect(explanation.text.contains("chosen   tokyo, origin nrt"))
     }

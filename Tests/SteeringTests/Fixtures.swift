@@ -121,3 +121,12 @@ let worldPlaces = """
     "2001:db8:a::/48": { country: DE, coordinates: [52.52, 13.4] }
     "2001:db8:a:8000::/52": { country: AU, coordinates: [-31.95, 115.86] }
     """
+
+/// `steering` and `state` for suites that have something of that name.
+func makeSteering(_ text: String, places: String = "") throws -> Steering {
+    try steering(text, places: places)
+}
+
+func makeState(_ steering: Steering, down: Set<String> = []) -> SteeringState {
+    state(steering, down: down)
+}

@@ -286,8 +286,18 @@ let poolFaults: [FaultyFile] = [
             + " \"all\"; use \"policy: weighted\", or remove it"),
     FaultyFile(
         "pools: { a: { policy: wieghted, origins: { o: { addresses: 192.0.2.1 } } } }",
-        "a.yaml:1:23: error: pools.a.policy: expected one of weighted, all (did you mean"
-            + " weighted?), found \"wieghted\""),
+        "a.yaml:1:23: error: pools.a.policy: expected one of weighted, hash, all (did you"
+            + " mean weighted?), found \"wieghted\""),
+    FaultyFile(
+        "pools: { a: { policy: all, answers: 2, origins: { o: { addresses: 192.0.2.1 } } } }",
+        "a.yaml:1:37: error: pools.a.answers: policy \"all\" answers with all origins that are up;"
+            + " use \"policy: weighted\" or \"policy: hash\", or remove it"),
+    FaultyFile(
+        "pools: { a: { answers: 9, origins: { o: { addresses: 192.0.2.1 } } } }",
+        "a.yaml:1:24: error: pools.a.answers: expected a whole number from 1 to 8, found \"9\""),
+    FaultyFile(
+        "pools: { a: { shed: 101%, origins: { o: { addresses: 192.0.2.1 } } } }",
+        "a.yaml:1:21: error: pools.a.shed: expected a share in percent, as 20%, found \"101%\""),
     FaultyFile(
         "pools: { a: { min_healthy: 2, origins: { o: { addresses: 192.0.2.1 } } } }",
         "a.yaml:1:28: error: pools.a.min_healthy: 2 healthy origins are wanted, but the pool has 1;"
@@ -308,7 +318,7 @@ let poolFaults: [FaultyFile] = [
     FaultyFile(
         "pools: { a: { weight: 3, origins: { o: { addresses: 192.0.2.1 } } } }",
         "a.yaml:1:15: error: pools.a: unknown key \"weight\"; known here: location, monitor,"
-            + " min_healthy, policy, origins"),
+            + " min_healthy, policy, answers, shed, origins"),
     FaultyFile(
         "pools: { a: { location: [139.69, 35.68], origins: { o: { addresses: 192.0.2.1 } } } }",
         "a.yaml:1:25: error: pools.a.location: latitude 139.69 must be from -90 to 90, longitude"
@@ -324,6 +334,40 @@ let poolFaults: [FaultyFile] = [
 ]
 
 let serviceFaults: [FaultyFile] = [
+    FaultyFile(
+        main: "services: { web: { rules: [{ pools: [{ service: wbe }, main] }] } }",
+        "a.yaml:2:49: error: services.web.rules[0].pools[0].service: there is no service \"wbe\";"
+            + " did you mean \"web\"?"),
+    FaultyFile(
+        main: "services: { web: { rules: [{ pools: [{ service: web, pool: main }] }] } }",
+        "a.yaml:2:60: error: services.web.rules[0].pools[0].pool: an entry names a pool or a"
+            + " service; write two entries"),
+    FaultyFile(
+        main: "services: { web: { rules: [{ pools: [{ service: web }] }] } }",
+        "a.yaml:2:13: error: the service \"web\" leads back to itself (web -> web); name pools"
+            + " instead in one of them"),
+    FaultyFile(
+        main: "services: { a: { rules: [{ pools: [{ service: b }] }] },"
+            + " b: { rules: [{ pools: [main, { service: a }] }] } }",
+        "a.yaml:2:13: error: the service \"a\" leads back to itself (a -> b -> a); name pools"
+            + " instead in one of them"),
+    FaultyFile(
+        main: "services: { a: { rules: [{ pools: [{ service: b }] }] },"
+            + " b: { fallback: main, rules: [{ match: { countries: DE }, pools: main }] } }",
+        "a.yaml:2:26: error: the services that this rule names leave clients without a pool; add"
+            + " \"fallback: POOL\" to \"a\", or a pool to this rule"),
+    FaultyFile(
+        main: "services: { a: { rules: [{ policy: all, pools: [{ service: b }] }] },"
+            + " b: { rules: [{ pools: main }] } }",
+        "a.yaml:2:60: error: services.a.rules[0].pools[0].service: policy \"all\" takes pools alone;"
+            + " name the service's pools"),
+    FaultyFile(
+        main: "services: { web: { rules: [{ policy: weighted, spare: true, pools: main }] } }",
+        "a.yaml:2:55: error: services.web.rules[0].spare: there is no next pool under policy"
+            + " \"weighted\"; it takes \"policy: proximity or failover or hash\""),
+    FaultyFile(
+        main: "services: { web: { ecs: maybe, rules: [{ pools: main }] } }",
+        "a.yaml:2:25: error: services.web.ecs: expected one of use, ignore, found \"maybe\""),
     FaultyFile(
         main: "services: { web: { rules: [{ pools: [mian] }] } }",
         "a.yaml:2:38: error: services.web.rules[0].pools[0]: there is no pool \"mian\"; did you mean"
@@ -343,11 +387,11 @@ let serviceFaults: [FaultyFile] = [
     FaultyFile(
         main: "services: { web: { rules: [{ policy: nearest, pools: main }] } }",
         "a.yaml:2:38: error: services.web.rules[0].policy: expected one of proximity, failover,"
-            + " weighted, all, found \"nearest\""),
+            + " weighted, hash, all, found \"nearest\""),
     FaultyFile(
         main: "services: { web: { rules: [{ pools: main }], when_all_down: nodata } }",
-        "a.yaml:2:61: error: services.web.when_all_down: expected one of fallback, found"
-            + " \"nodata\""),
+        "a.yaml:2:61: error: services.web.when_all_down: expected one of fallback, all, first,"
+            + " servfail, found \"nodata\""),
     FaultyFile(
         rules: "- pools: [main, spare, main]",
         "a.yaml:8:30: error: services.web.rules[0].pools[2]: the pool \"main\" is already in this"
@@ -355,7 +399,7 @@ let serviceFaults: [FaultyFile] = [
     FaultyFile(
         rules: "- { policy: proximity, pools: [{ pool: main, weight: 2 }] }",
         "a.yaml:8:60: error: services.web.rules[0].pools[0].weight: a weight means nothing under"
-            + " policy \"proximity\"; it takes \"policy: weighted\""),
+            + " policy \"proximity\"; it takes \"policy: weighted or hash\""),
     FaultyFile(
         rules: "- { pools: [{ pool: main, bias: 2 }] }",
         "a.yaml:8:39: error: services.web.rules[0].pools[0].bias: a bias means nothing under policy"

@@ -14,7 +14,7 @@ public func answerFault(_ answer: [UInt8], to packet: [UInt8], overTCP: Bool) ->
     guard decoded.flags & 0x8000 != 0 else { return "QR is clear" }
     guard answer[2] & 0x79 == packet[2] & 0x79 else { return "opcode or RD not as in the query" }
     guard decoded.flags & 0x00E0 == 0 else { return "RA, Z or AD is set" }
-    guard [0, 1, 3, 4, 5, 6, 9, 16, 23].contains(decoded.code) else {
+    guard [0, 1, 2, 3, 4, 5, 6, 9, 16, 23].contains(decoded.code) else {
         return "code \(decoded.code)"
     }
     if decoded.question != nil {

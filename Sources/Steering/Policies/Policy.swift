@@ -13,6 +13,7 @@ public struct Policy: Sendable, Hashable, CustomStringConvertible {
         .proximity,
         .failover,
         .weighted,
+        .hash,
         .union,
     ]
 
@@ -26,14 +27,27 @@ public struct Policy: Sendable, Hashable, CustomStringConvertible {
     /// Whether `order` looks at the client's coordinates.
     let dependsOnPlace: Bool
     let pick: Pick
-    /// Returns the candidates' positions, best first; every candidate exactly once.
+    /// Whether there is a next pool that a spare address can come from.
+    var allowsSpare: Bool { pick == .firstUsable || pick == .byHash }
+    /// Returns the positions of the candidates that the client's place decides about, best first, none
+    /// twice. The others follow as `rest` has them.
     let order: @Sendable (_ candidates: [Candidate], _ client: SurfacePoint?) -> [Int]
 
     /// What a policy may know of a pool when it orders them.
     struct Candidate: Sendable, Hashable {
-        /// Where it is; nil if its location is not stated.
-        var point: SurfacePoint?
+        /// Where it is: one point for a pool, one for each pool of a service; none if no location
+        /// is stated.
+        var points: [SurfacePoint]
         var bias: Int
+    }
+
+    /// The order of the candidates that `order` leaves out: the file's; where places matter, those
+    /// without a location last.
+    func rest(_ candidates: [Candidate]) -> [Int] {
+        let indices = Array(candidates.indices)
+        guard dependsOnPlace else { return indices }
+        return indices.filter { !candidates[$0].points.isEmpty }
+            + indices.filter { candidates[$0].points.isEmpty }
     }
 
     static func named(_ name: String) -> Policy? { all.first { $0.name == name } }
@@ -49,6 +63,8 @@ enum Pick: UInt8, Sendable, BitwiseCopyable {
     case firstUsable
     /// One of the usable pools, drawn by weight.
     case byWeight
+    /// One of the usable pools, by the client's prefix and the weights.
+    case byHash
     /// All usable pools together.
     case union
     /// No rule matched: there are no pools to pick from.

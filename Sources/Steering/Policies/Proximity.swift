@@ -37,18 +37,13 @@ func biasedDistance(_ kilometres: Double, bias: Int) -> Double {
 private func orderByDistance(_ candidates: [Policy.Candidate], _ client: SurfacePoint?) -> [Int] {
     guard let client else { return Array(candidates.indices) }
     var placed: [(distance: Double, index: Int)] = []
-    var unplaced: [Int] = []
     placed.reserveCapacity(candidates.count)
     for (index, candidate) in candidates.enumerated() {
-        guard let point = candidate.point else {
-            unplaced.append(index)
-            continue
-        }
-        let kilometres = client.distanceKilometres(to: point)
-        placed.append((biasedDistance(kilometres, bias: candidate.bias), index))
+        // A service is as near as the nearest of its pools.
+        let nearest = candidate.points.lazy.map { client.distanceKilometres(to: $0) }.min()
+        guard let nearest else { continue }
+        placed.append((biasedDistance(nearest, bias: candidate.bias), index))
     }
     placed.sort { $0 < $1 }
-    let nearest = placed.prefix(Policy.rankedPools).map(\.index)
-    let farther = placed.dropFirst(Policy.rankedPools).map(\.index).sorted()
-    return nearest + farther + unplaced
+    return placed.prefix(Policy.rankedPools).map(\.index)
 }

@@ -1,0 +1,185 @@
+// An explanation as structured data, for programs: `explain --json` prints it, and what else tells of
+// decisions will. Keys are stable; new ones may come.
+
+internal import DNSWire
+internal import Geo
+internal import Settings
+
+/// The shape of an explanation's JSON. Distances in kilometres, shares from 0 to 1, TTL in seconds.
+public struct ExplanationDocument: Encodable, Sendable {
+    var service: String
+    var defined: String
+    var client: Client
+    var levels: [Level]
+    var reason: String
+    var pool: String?
+    var spare: String?
+    var fallback: String?
+    var origins: [Origin]
+    var answer: [String]
+    var ttl: UInt32?
+    var scope: Scope
+
+    struct Client: Encodable {
+        var network: String
+        var resolver: String?
+        /// Whether the resolver's address decided.
+        var goneByResolver: Bool
+        /// The IPv4 address inside an IPv6 one that was located.
+        var locatedAs: String?
+        var place: Place?
+
+        enum CodingKeys: String, CodingKey {
+            case network, resolver, place
+            case goneByResolver = "gone_by_resolver"
+            case locatedAs = "located_as"
+        }
+    }
+
+    struct Place: Encodable {
+        /// `override`, `database`.
+        var source: String
+        var network: String
+        /// Where the override is stated.
+        var defined: String?
+        var continent: String?
+        var country: String?
+        var subdivisions: [String]
+        var city: String?
+        var latitude: Double?
+        var longitude: Double?
+    }
+
+    struct Level: Encodable {
+        var service: String
+        var rules: [Rule]
+        var candidates: [Candidate]
+    }
+
+    struct Rule: Encodable {
+        /// From 1, as people count.
+        var number: Int
+        var defined: String
+        var policy: String
+        var match: String?
+        /// The field that did not hold; absent in the rule that matched.
+        var mismatch: String?
+    }
+
+    struct Candidate: Encodable {
+        var name: String
+        /// `pool` or `service`.
+        var kind: String
+        var verdict: String
+        var kilometres: Double?
+        var biasedKilometres: Double?
+        var bias: Int?
+        var share: Double?
+        var healthyOrigins: Int?
+        var origins: Int?
+        var minimumHealthy: Int?
+
+        enum CodingKeys: String, CodingKey {
+            case name, kind, verdict, kilometres, bias, share, origins
+            case biasedKilometres = "biased_kilometres"
+            case healthyOrigins = "healthy_origins"
+            case minimumHealthy = "min_healthy"
+        }
+    }
+
+    struct Origin: Encodable {
+        var name: String
+        var addresses: [String]
+        var up: Bool
+        var share: Double?
+        var answered: Bool
+    }
+
+    struct Scope: Encodable {
+        var length: Int
+        var network: String?
+    }
+}
+
+extension Explanation {
+    /// The explanation as structured data.
+    public var document: ExplanationDocument {
+        ExplanationDocument(
+            service: service, defined: servicePosition.description, client: clientDocument,
+            levels: levels.map(\.document), reason: decision.reason.word, pool: pool?.name,
+            spare: spare?.name, fallback: fallback?.name,
+            origins: origins.map {
+                .init(
+                    name: $0.name, addresses: $0.addresses.map(\.description), up: $0.isUp,
+                    share: $0.share, answered: $0.isAnswered)
+            },
+            answer: addresses.map(\.description), ttl: ttl,
+            scope: .init(length: Int(decision.scope), network: scope?.description))
+    }
+
+    private var clientDocument: ExplanationDocument.Client {
+        var place: ExplanationDocument.Place?
+        if let location = located.location {
+            place = .init(
+                source: "", network: "", subdivisions: location.subdivisions)
+            switch located.source {
+            case .override(let network, let position):
+                place?.source = "override"
+                place?.network = network.description
+                place?.defined = position.description
+            case .database(let network):
+                place?.source = "database"
+                place?.network = network.description
+            case .unknown: break
+            }
+            place?.continent = location.continent
+            place?.country = location.country
+            place?.city = location.city
+            place?.latitude = location.coordinates?.latitude
+            place?.longitude = location.coordinates?.longitude
+        }
+        return .init(
+            network: "\(client.address)/\(client.knownBits)",
+            resolver: client.resolver?.description, goneByResolver: decision.wentByResolver,
+            locatedAs: located.foldedIPv4?.description, place: place)
+    }
+}
+
+extension Explanation.Level {
+    fileprivate var document: ExplanationDocument.Level {
+        .init(
+            service: service,
+            rules: rules.map {
+                .init(
+                    number: $0.index + 1, defined: $0.position.description,
+                    policy: $0.policy.name, match: $0.match, mismatch: $0.mismatch)
+            },
+            candidates: candidates.map {
+                .init(
+                    name: $0.name, kind: $0.pool == nil ? "service" : "pool",
+                    verdict: $0.verdict.rawValue, kilometres: $0.kilometres,
+                    biasedKilometres: $0.bias == 0 ? nil : $0.biasedKilometres,
+                    bias: $0.bias == 0 ? nil : $0.bias, share: $0.share,
+                    healthyOrigins: $0.pool?.healthyOrigins, origins: $0.pool?.origins,
+                    minimumHealthy: $0.pool?.minimumHealthy)
+            })
+    }
+}
+
+extension Decision.Reason {
+    /// The reason's name in documents.
+    var word: String {
+        switch self {
+        case .ranked: "ranked"
+        case .drawn: "drawn"
+        case .hashed: "hashed"
+        case .all: "all"
+        case .noRuleMatched: "no_rule_matched"
+        case .fallback: "fallback"
+        case .firstOfDown: "first_of_down"
+        case .allDown: "all_down"
+        case .everythingDown: "everything_down"
+        case .failure: "servfail"
+        }
+    }
+}

@@ -1,0 +1,320 @@
+// Services become outcomes: which rule a place matches, and what that rule chooses among for it. The
+// one walk over all places is `Geography.compile`'s; this says what each of them comes out as.
+//
+// Equal lists of rules share everything; lists that differ only in which pools stand at the same
+// places share a tree. Many services over the same few sites walk the database once.
+
+internal import DNSWire
+internal import Geo
+
+/// Compiles the services of one configuration.
+struct RuleCompiler {
+    private let configuration: SteeringConfiguration
+    private let geography: Geography
+    private(set) var trees: [LocationTree] = []
+    private(set) var outcomes: ContiguousArray<Outcome> = []
+    private(set) var children: ContiguousArray<Child> = []
+    private(set) var unions: [[Int]] = []
+    private var compiled: [ServiceContent: CompiledService] = [:]
+    private var shapes: [[RuleShape]: Shape] = [:]
+    /// By service: what its outcomes have in common, rule by rule.
+    private var parts: [Int: [RulePart]] = [:]
+
+    init(_ configuration: SteeringConfiguration, _ geography: Geography) {
+        self.configuration = configuration
+        self.geography = geography
+    }
+
+    /// A service without its name and its places in the file.
+    private struct ServiceContent: Hashable {
+        struct Rule: Hashable {
+            var match: Match?
+            var policy: Policy
+            var pools: [PoolReference]
+            var spare: Bool
+        }
+
+        var rules: [Rule]
+        var answersAll: Bool
+    }
+
+    mutating func compile(_ index: Int) throws(GeoError) -> CompiledService {
+        let service = configuration.services[index]
+        let content = ServiceContent(
+            rules: service.rules.map {
+                .init(match: $0.match, policy: $0.policy, pools: $0.pools, spare: $0.spare)
+            }, answersAll: service.whenAllDown == .all)
+        var result: CompiledService
+        if let shared = compiled[content] {
+            result = shared
+        } else {
+            result = addOutcomes(of: index, try shape(of: service))
+            compiled[content] = result
+        }
+        result.fallback = service.fallback.map(Int32.init) ?? -1
+        result.whenAllDown = service.whenAllDown
+        result.clientSubnet = service.clientSubnet
+        if let rule = service.rules.first, let pool = configuration.pools(of: rule).first {
+            result.hasIPv4 = configuration.pools[pool].serves(.ipv4)
+            result.hasIPv6 = configuration.pools[pool].serves(.ipv6)
+        }
+        return result
+    }
+}
+
+// MARK: - Shapes: what decides which outcomes there are and who gets which
+
+/// What of a rule a location tree depends on.
+private struct RuleShape: Hashable {
+    /// Something to choose among; a pool, if `nested` is empty.
+    struct Candidate: Hashable {
+        var candidate: Policy.Candidate
+        var nested: [RuleShape]
+    }
+
+    var match: Match?
+    var policy: Policy
+    var candidates: [Candidate]
+
+    /// Whether it gives everyone the same outcome.
+    var isSameForEveryone: Bool {
+        match == nil && !policy.dependsOnPlace
+            && candidates.allSatisfy { $0.nested.first?.isSameForEveryone ?? true }
+    }
+}
+
+/// What rules of one shape have in common.
+private struct Shape {
+    /// The index of the tree; negative if the only outcome is the same for everyone.
+    var tree: Int32
+    /// What the tree's numbers mean.
+    var outcomes: [OutcomeKey] = []
+}
+
+/// An outcome without its pools: which rule matched, and the positions in it, best first.
+private struct OutcomeKey: Hashable {
+    struct Choice: Hashable {
+        /// The position in the rule's list.
+        var position: Int
+        /// What another service comes out as: one, or none for a pool.
+        var nested: [OutcomeKey] = []
+    }
+
+    /// The index of the rule; nil if none matched.
+    var rule: Int?
+    /// Those that the place decides about; the others follow in the rule's own order.
+    var head: [Choice] = []
+}
+
+extension RuleCompiler {
+    private mutating func shape(of service: Service) throws(GeoError) -> Shape {
+        let key = ruleShapes(of: service)
+        if let known = shapes[key] { return known }
+        let new = try compileShape(key)
+        shapes[key] = new
+        return new
+    }
+
+    private func ruleShapes(of service: Service) -> [RuleShape] {
+        service.rules.map { rule in
+            RuleShape(
+                match: rule.match, policy: rule.policy,
+                candidates: rule.pools.map { reference in
+                    let candidate = Policy.Candidate(
+                        points: points(of: reference.target), bias: reference.bias)
+                    guard case .service(let index) = reference.target else {
+                        return .init(candidate: candidate, nested: [])
+                    }
+                    return .init(
+                        candidate: candidate, nested: ruleShapes(of: configuration.services[index]))
+                })
+        }
+    }
+
+    /// Where a pool is, or all the pools that a service may choose.
+    private func points(of target: PoolReference.Target) -> [SurfacePoint] {
+        configuration.pools(of: target).compactMap {
+            configuration.pools[$0].location.map(SurfacePoint.init)
+        }
+    }
+
+    private mutating func compileShape(_ rules: [RuleShape]) throws(GeoError) -> Shape {
+        var lists: [[IPNetwork]] = []
+        let prepared = rules.map { PreparedRule($0, &lists) }
+        if rules.first?.isSameForEveryone == true {
+            // Nobody's place matters, so the scope is 0 and no database need be walked.
+            return Shape(tree: -1, outcomes: [PreparedRule.outcome(prepared, nil, [])])
+        }
+        var interned: [OutcomeKey: UInt32] = [:]
+        var shape = Shape(tree: Int32(trees.count))
+        let tree = try geography.compile(networks: lists) { location, matchedLists in
+            let key = PreparedRule.outcome(prepared, location, matchedLists)
+            if let known = interned[key] { return known }
+            let number = UInt32(shape.outcomes.count)
+            shape.outcomes.append(key)
+            interned[key] = number
+            return number
+        }
+        trees.append(tree)
+        return shape
+    }
+}
+
+/// A rule whose networks are among the lists that are laid into the location tree.
+private struct PreparedRule {
+    let match: Match?
+    /// The index of its list of networks.
+    let networks: Int?
+    let policy: Policy
+    let candidates: [Policy.Candidate]
+    let nested: [[PreparedRule]]
+
+    init(_ shape: RuleShape, _ lists: inout [[IPNetwork]]) {
+        match = shape.match
+        if let list = shape.match?.networks {
+            networks = lists.count
+            lists.append(Array(list))
+        } else {
+            networks = nil
+        }
+        policy = shape.policy
+        candidates = shape.candidates.map(\.candidate)
+        nested = shape.candidates.map { $0.nested.map { PreparedRule($0, &lists) } }
+    }
+
+    /// What rules say of a place.
+    static func outcome(
+        _ rules: [PreparedRule], _ location: Location?, _ matchedLists: [Int]
+    ) -> OutcomeKey {
+        let index = rules.firstIndex { rule in
+            let inNetworks = rule.networks.map(matchedLists.contains) ?? false
+            return rule.match?.firstMismatch(inNetworks: inNetworks, location: location) == nil
+        }
+        guard let index else { return OutcomeKey(rule: nil) }
+        let rule = rules[index]
+        var order = rule.policy.order(
+            rule.candidates, location?.coordinates.map(SurfacePoint.init))
+        guard rule.nested.contains(where: { !$0.isEmpty }) else {
+            return OutcomeKey(rule: index, head: order.map { .init(position: $0) })
+        }
+        // What other services say differs from place to place, so nothing is left to the rest.
+        order += rule.policy.rest(rule.candidates).filter { !order.contains($0) }
+        return OutcomeKey(
+            rule: index,
+            head: order.map { position in
+                let nested = rule.nested[position]
+                return .init(
+                    position: position,
+                    nested: nested.isEmpty ? [] : [outcome(nested, location, matchedLists)])
+            })
+    }
+}
+
+// MARK: - Outcomes: the pools of one service put into the places of its shape
+
+/// What all outcomes of a rule have in common.
+private struct RulePart {
+    var rest: UInt32
+    var restCount: UInt16
+    var union: Int32
+}
+
+extension RuleCompiler {
+    private mutating func addOutcomes(of service: Int, _ shape: Shape) -> CompiledService {
+        let first = outcomes.count
+        // The tree counts through the service's own outcomes; those of others come behind them.
+        outcomes += shape.outcomes.map { _ in Outcome(service: UInt32(service)) }
+        var nested: [NestedKey: Int] = [:]
+        for (offset, key) in shape.outcomes.enumerated() {
+            outcomes[first + offset] = outcome(of: service, key, &nested)
+        }
+        return CompiledService(tree: shape.tree, outcome: UInt32(first))
+    }
+
+    private struct NestedKey: Hashable {
+        var service: Int
+        var key: OutcomeKey
+    }
+
+    private mutating func outcome(
+        of service: Int, _ key: OutcomeKey, _ nested: inout [NestedKey: Int]
+    ) -> Outcome {
+        var outcome = Outcome(service: UInt32(service))
+        guard let index = key.rule else { return outcome }
+        let rule = configuration.services[service].rules[index]
+        let part = part(of: service, rule: index)
+        var head: [Child] = []
+        for choice in key.head {
+            let reference = rule.pools[choice.position]
+            switch reference.target {
+            case .pool(let pool): head.append(Child(pool: pool, weight: reference.weight))
+            case .service(let inner):
+                let innerKey = NestedKey(service: inner, key: choice.nested[0])
+                let number: Int
+                if let known = nested[innerKey] {
+                    number = known
+                } else {
+                    let new = self.outcome(of: inner, innerKey.key, &nested)
+                    number = outcomes.count
+                    outcomes.append(new)
+                    nested[innerKey] = number
+                }
+                head.append(Child(outcome: number, weight: reference.weight))
+            }
+        }
+        outcome.rule = Int32(index)
+        outcome.pick = rule.policy.pick
+        outcome.hasSpare = rule.spare
+        outcome.head = UInt32(children.count)
+        outcome.headCount = UInt16(head.count)
+        outcome.rest = part.rest
+        outcome.restCount = part.restCount
+        outcome.union = part.union
+        children += head
+        return outcome
+    }
+
+    private mutating func part(of service: Int, rule index: Int) -> RulePart {
+        if let known = parts[service] { return known[index] }
+        let settings = configuration.services[service]
+        let new = settings.rules.map { rule in
+            var part = RulePart(rest: UInt32(children.count), restCount: 0, union: -1)
+            if rule.pools.allSatisfy({ $0.pool != nil }) {
+                let candidates = rule.pools.map {
+                    Policy.Candidate(points: points(of: $0.target), bias: $0.bias)
+                }
+                for position in rule.policy.rest(candidates) {
+                    let reference = rule.pools[position]
+                    children.append(Child(pool: reference.pool ?? 0, weight: reference.weight))
+                }
+                part.restCount = UInt16(rule.pools.count)
+            }
+            if rule.policy.pick == .union || settings.whenAllDown == .all {
+                part.union = Int32(unions.count)
+                unions.append(configuration.pools(of: rule))
+            }
+            return part
+        }
+        parts[service] = new
+        return new[index]
+    }
+}
+
+extension SteeringConfiguration {
+    /// The pools that a rule's entry may lead to, each once, in file order of the rules.
+    ///
+    /// - Precondition: services don't lead back to themselves.
+    func pools(of target: PoolReference.Target) -> [Int] {
+        switch target {
+        case .pool(let index): [index]
+        case .service(let index): uniqued(services[index].rules.flatMap { pools(of: $0) })
+        }
+    }
+
+    func pools(of rule: Rule) -> [Int] { uniqued(rule.pools.flatMap { pools(of: $0.target) }) }
+
+    private func uniqued(_ pools: [Int]) -> [Int] {
+        var seen: Set<Int> = []
+        return pools.filter { seen.insert($0).inserted }
+    }
+}

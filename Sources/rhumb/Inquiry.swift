@@ -1,0 +1,109 @@
+// One question put to loaded files: what `explain` prints and `test` compares. Nothing here decides
+// anything; the answer comes from the code that serves.
+
+import ArgumentParser
+import Authority
+import DNSWire
+import Settings
+import Steering
+import Zones
+
+/// What a name comes to.
+struct Inquiry {
+    /// As many aliases are followed as the server follows.
+    private static let aliasLimit = 12
+
+    /// The name asked for, then those that aliases led to.
+    let names: [Name]
+    let lookup: Lookup
+
+    /// Looks a name up, and follows its aliases to their end.
+    init(_ name: Name, type: RecordType, in zones: ZoneSet) {
+        var buffer = NameBuffer()
+        _ = buffer.load(name.wire.span, at: 0)
+        var names = [name]
+        var lookup = zones.lookup(buffer, type: type)
+        while [.cname, .dname].contains(lookup.outcome), names.count <= Self.aliasLimit,
+            zones.follow(lookup, &buffer)
+        {
+            names.append(Name(buffer))
+            lookup = zones.lookup(buffer, type: type)
+        }
+        self.names = names
+        self.lookup = lookup
+    }
+
+    var isSteered: Bool { lookup.outcome == .steered }
+
+    /// What the zones say of a name that no service steers.
+    var unsteered: String {
+        let name = names[names.count - 1]
+        switch lookup.outcome {
+        case .notAuthoritative where names.count > 1:
+            return "\(name): in no zone that is served here; resolvers ask for it elsewhere"
+        case .notAuthoritative:
+            return "\(name): in no zone that is served here; the answer is REFUSED"
+        case .nxdomain:
+            return "\(name): does not exist; the answer is NXDOMAIN, the same for everyone"
+        case .referral: return "\(name): delegated; the answer is a referral, the same for everyone"
+        case .cname, .dname: return "\(name): the chain of aliases does not end here"
+        case .nodata:
+            return "\(name): has no such data; the answer is NODATA, the same for everyone"
+        case .answer, .steered:
+            return "\(name): plain DNS data, no STEER record; the answer is the same for everyone"
+        }
+    }
+}
+
+extension Loaded {
+    /// A health table in which these pools and origins are down, whatever it was before.
+    ///
+    /// - Parameter names: `POOL` or `POOL/ORIGIN`.
+    /// - Throws: `UnknownName` for what there is not.
+    func health(_ health: HealthTable, down names: [String]) throws(UnknownName) -> HealthTable {
+        var health = health
+        let pools = content.steering.configuration.pools
+        for name in names {
+            var isKnown = false
+            for (index, address) in content.steering.addresses.enumerated() {
+                let pool = pools[address.pool]
+                guard
+                    name == pool.name || name == pool.name + "/" + pool.origins[address.origin].name
+                else { continue }
+                isKnown = true
+                health[index] = .down
+            }
+            guard isKnown else {
+                let all = pools.flatMap { pool in
+                    [pool.name] + pool.origins.map { "\(pool.name)/\($0.name)" }
+                }
+                throw UnknownName(name: name, near: closestMatch(to: name, among: all))
+            }
+        }
+        return health
+    }
+}
+
+/// A pool or origin that the files don't have.
+struct UnknownName: Error, CustomStringConvertible {
+    var name: String
+    var near: String?
+
+    var description: String {
+        "there is no pool or origin \"\(name)\"" + (near.map { "; did you mean \"\($0)\"?" } ?? "")
+    }
+}
+
+/// A client as people write it: who disclosed no bit is somebody else.
+func parseClient(_ text: String) throws -> IPNetwork {
+    guard let network = IPNetwork(text) else {
+        throw ValidationError(
+            "not an address or network, as 192.0.2.1 or 192.0.2.0/24; "
+                + "the bits after the length have to be zero")
+    }
+    guard network.length > 0 else {
+        throw ValidationError(
+            "who discloses no bit is answered as the resolver itself; give the resolver's address")
+    }
+    return network
+}

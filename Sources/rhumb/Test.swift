@@ -1,0 +1,157 @@
+// rhumb test: what users expect of their own files, row by row, for their own CI.
+
+import ArgumentParser
+import Authority
+import DNSWire
+import Settings
+import Steering
+
+struct Test: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Compare decisions with what a file expects of them.",
+        usage: "rhumb test <file> [-C <directory>]",
+        discussion: """
+            A row of the file is NAME CLIENT POOL [down=POOL,...] [resolver=ADDRESS]: the client, an \
+            address or ADDRESS/LENGTH, has to be sent to that pool while those that are named are down. \
+            Where a draw decides, POOL|POOL names all that may come; servfail stands for that answer, \
+            and several for pools that answer together. What follows a "#" is a comment.
+
+                www.example.com  133.11.0.0/16  tokyo
+                www.example.com  133.11.0.0/16  singapore  down=tokyo
+
+            Nothing is probed. Each row that fails is shown with the explanation of its decision. \
+            Exit status: 0 if all rows hold, 1 if not.
+            """)
+
+    @Argument(help: "The file with the rows")
+    var file: String
+
+    @OptionGroup var files: FileOptions
+
+    func run() async throws {
+        let (loaded, found) = try await Loader(files).loadAside()
+        guard let loaded else {
+            report(found)
+            throw ExitCode(1)
+        }
+        var diagnostics = Diagnostics()
+        let rows = readText(file, &diagnostics).map {
+            readExpectations($0, file: file, loaded.content, &diagnostics)
+        }
+        guard let rows, !diagnostics.hasErrors else {
+            report(diagnostics)
+            throw ExitCode(1)
+        }
+        var failed = 0
+        for row in rows {
+            guard let failure = row.failure(in: loaded) else { continue }
+            failed += 1
+            print("\(row.position): \(failure)")
+        }
+        print("\(counted(rows.count, "row")), \(failed) failed")
+        if failed > 0 { throw ExitCode(1) }
+    }
+}
+
+/// One row: who is to be sent where.
+private struct Expectation {
+    var position: SourcePosition
+    var name: Name
+    var client: Client
+    /// The names of pools, `servfail`, or `several`.
+    var expected: Set<String>
+    var down: [String]
+
+    /// How many draws are looked at where one decides: a pool of one per cent is missed once in 10^8.
+    private static let draws = 2_000
+
+    /// What is wrong, with the explanation; nil if the row holds.
+    func failure(in loaded: Loaded) -> String? {
+        let inquiry = Inquiry(name, type: .a, in: loaded.content.zones)
+        guard inquiry.isSteered else { return inquiry.unsteered }
+        let health: HealthTable
+        do {
+            health = try loaded.health(loaded.allUp, down: down)
+        } catch {
+            return "down: \(error)"
+        }
+        let snapshot = Snapshot(content: loaded.content, health: health)
+        var generator = SystemRandomNumberGenerator()
+        for draw in 0..<Self.draws {
+            let random = draw == 0 ? 0 : generator.next()
+            let decision = snapshot.decide(inquiry.lookup, client: client, random: random)
+            if !expected.contains(word(decision, loaded.content.steering)) {
+                let wanted = expected.sorted().joined(separator: " or ")
+                let got = word(decision, loaded.content.steering)
+                let explanation = snapshot.explain(inquiry.lookup, client: client, random: random)
+                return "expected \(wanted), got \(got)\n\(explanation.text)"
+            }
+            // Without a draw, one is all.
+            if draw == 0, !decision.isDrawn { return nil }
+        }
+        return nil
+    }
+
+    private func word(_ decision: Decision, _ steering: Steering) -> String {
+        if decision.pool >= 0 { return steering.configuration.pools[Int(decision.pool)].name }
+        return decision.reason == .failure ? "servfail" : "several"
+    }
+}
+
+/// Reads the rows; every fault is reported.
+private func readExpectations(
+    _ text: String, file: String, _ content: Content, _ diagnostics: inout Diagnostics
+) -> [Expectation] {
+    var rows: [Expectation] = []
+    let pools = Set(content.steering.configuration.pools.map(\.name))
+    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
+    {
+        let words = line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" || $0 == "\r" }
+        guard let first = words.first else { continue }
+        func position(_ word: Substring) -> SourcePosition {
+            SourcePosition(
+                file: file, line: index + 1,
+                column: line.utf8.distance(from: line.startIndex, to: word.startIndex) + 1)
+        }
+        guard words.count >= 3 else {
+            diagnostics.error(
+                at: position(first), "a row is NAME CLIENT POOL [down=POOL,...] [resolver=ADDRESS]")
+            continue
+        }
+        guard let name = try? domainName(String(words[0])) else {
+            diagnostics.error(at: position(words[0]), "\"\(words[0])\" is not a domain name")
+            continue
+        }
+        guard let network = try? parseClient(String(words[1])) else {
+            diagnostics.error(
+                at: position(words[1]),
+                "\"\(words[1])\" is not a client; write ADDRESS or ADDRESS/LENGTH, as 192.0.2.0/24")
+            continue
+        }
+        let expected = Set(words[2].split(separator: "|").map(String.init))
+        for pool in expected.sorted()
+        where !pools.contains(pool) && pool != "servfail" && pool != "several" {
+            let near = closestMatch(to: pool, among: Array(pools))
+            diagnostics.error(
+                at: position(words[2]),
+                "there is no pool \"\(pool)\"" + (near.map { "; did you mean \"\($0)\"?" } ?? ""))
+        }
+        var row = Expectation(
+            position: position(first), name: name, client: Client(network), expected: expected,
+            down: [])
+        for word in words.dropFirst(3) {
+            if word.hasPrefix("down=") {
+                row.down = word.dropFirst(5).split(separator: ",").map(String.init)
+            } else if word.hasPrefix("resolver="),
+                let address = IPAddress(String(word.dropFirst(9)))
+            {
+                row.client.resolver = address
+            } else {
+                diagnostics.error(
+                    at: position(word), "\"\(word)\" is neither down=POOL,... nor resolver=ADDRESS")
+            }
+        }
+        rows.append(row)
+    }
+    return rows
+}
