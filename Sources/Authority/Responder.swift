@@ -199,7 +199,9 @@ public struct Responder: ~Copyable {
         let family: IPAddress.Family = isIPv6 ? .ipv6 : .ipv4
         let range = family == .ipv6 ? decision.ipv6 : decision.ipv4
         guard range.count > 0 else {
-            if decision.reason == .failure, state.steering.serves(decision.service, family) {
+            if decision.reason == .failure,
+                query.type == .any || state.steering.serves(decision.service, family)
+            {
                 // As the service wants it: another name server may know an origin that works. After an
                 // alias the alias alone is answered, and this when its target is asked for.
                 return hop > 0 ? () : verdict.fail(ResponseCode.serverFailure, .other)

@@ -10,10 +10,10 @@ enum DataFault: Error {
     case corrupt
 }
 
-/// The keys of records that say where a network is.
+/// The keys of records that say where a network is, and of the metadata that say how large the tree is.
 enum DataKey: BitwiseCopyable {
     case city, code, continent, country, en, isoCode, latitude, location, longitude, names
-    case subdivisions
+    case nodeCount, recordSize, subdivisions
     case other
 
     static func named(_ octets: UnsafeRawBufferPointer) -> DataKey {
@@ -34,6 +34,8 @@ enum DataKey: BitwiseCopyable {
             candidate =
                 unsafe octets[0] == UInt8(ascii: "c")
                 ? (.continent, "continent") : (.longitude, "longitude")
+        case 10: candidate = (.nodeCount, "node_count")
+        case 11: candidate = (.recordSize, "record_size")
         case 12: candidate = (.subdivisions, "subdivisions")
         default: return .other
         }
@@ -64,6 +66,8 @@ enum DataKey: BitwiseCopyable {
         case pointer = 1
         case text = 2
         case double = 3
+        case uint16 = 5
+        case uint32 = 6
         case map = 7
         case array = 11
         case boolean = 14
@@ -230,5 +234,13 @@ enum DataKey: BitwiseCopyable {
             return Double(Float(bitPattern: bits))
         default: return nil
         }
+    }
+
+    /// A whole number of at most 32 bits; nil if the value is another type.
+    func integer(at offset: Int) throws(DataFault) -> Int? {
+        let value = try value(at: offset)
+        guard value.type == .uint16 || value.type == .uint32 else { return nil }
+        guard value.size <= (value.type == .uint16 ? 2 : 4) else { throw .corrupt }
+        return value.size == 0 ? 0 : Int(truncatingIfNeeded: try bits(value.payload, value.size))
     }
 }

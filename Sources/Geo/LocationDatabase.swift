@@ -38,6 +38,9 @@ internal import Glibc
     ///
     /// Whole trees are checked while they are compiled, where each node is read anyway.
     public init(path: String) throws(GeoError) {
+        if DatabaseMetadata.treeFits(inFile: path) == false {
+            throw Self.damaged(path, "its metadata state no search tree that fits into the file")
+        }
         let handle = UnsafeMutablePointer<MMDB_s>.allocate(capacity: 1)
         // Safe: the path lives through the call, and the handle is only read if the call succeeded.
         let status = unsafe MMDB_open(path, UInt32(MMDB_MODE_MMAP), handle)

@@ -25,7 +25,13 @@ extension SteeringState {
             service: UInt32(truncatingIfNeeded: service), outcome: index,
             rule: outcome.rule, reason: .ranked, scope: match.scope)
         decision.wentByResolver = request.goesByResolver
-        if !choose(outcome, request, &decision) { answerAllDown(compiled, outcome, &decision) }
+        var choice = choose(outcome, request, &decision)
+        if choice == .refused {
+            // All that can be used leave this client to others: then the first has to take it.
+            request.isForced = true
+            choice = choose(outcome, request, &decision)
+        }
+        if choice == .none { answerAllDown(compiled, outcome, &decision) }
         if decision.pool >= 0 { answer(from: Int(decision.pool), request, &decision) }
         return decision
     }
@@ -36,6 +42,12 @@ extension SteeringState {
         var address: IPAddress
         var random: UInt64
         var goesByResolver = false
+        /// Whether no pool may leave this client to others.
+        var isForced = false
+
+        /// Fresh bits for one purpose, which tell nothing of those for another.
+        @inline(__always)
+        func bits(for purpose: Purpose) -> UInt64 { mixed(random ^ purpose.rawValue) }
 
         /// The client's prefix, on which the decision depends from now on.
         @inline(__always)
@@ -46,32 +58,54 @@ extension SteeringState {
         }
     }
 
-    /// Chooses among what an outcome has; false if nothing of it can be used.
+    /// What became of choosing among what an outcome has.
+    private enum Choice {
+        case taken
+        /// What can be used leaves this client to others.
+        case refused
+        /// Nothing can be used.
+        case none
+    }
+
     private func choose(
         _ outcome: Outcome, _ request: Request, _ decision: inout Decision
-    ) -> Bool {
+    ) -> Choice {
         switch outcome.pick {
         case .firstUsable: pickFirstUsable(outcome, request, &decision)
         case .byWeight: pickByWeight(outcome, request, &decision)
         case .byHash: pickByHash(outcome, request, &decision)
         case .union: pickUnion(outcome, &decision)
-        case .nothing: false
+        case .nothing: .none
         }
     }
 
-    /// Takes a pool, or what another service chooses; false if that has none to choose.
+    /// Takes a pool, or what another service chooses.
     @inline(__always)
     private func take(
         _ child: Child, at position: Int32, _ request: Request, _ decision: inout Decision
-    ) -> Bool {
+    ) -> Choice {
         if let inner = child.outcome {
             // How deep services name services is bounded when they are read.
-            guard choose(steering.outcomes[inner], request, &decision) else { return false }
+            let choice = choose(steering.outcomes[inner], request, &decision)
+            guard choice == .taken else { return choice }
         } else {
+            guard request.isForced || admits(child, request, &decision) else { return .refused }
             decision.pool = child.reference
         }
         decision.position = position
-        return true
+        return .taken
+    }
+
+    /// Takes what was drawn: a pool in any case, as it was drawn by what it admits.
+    private func takeDrawn(
+        _ child: Child, at position: Int32, _ request: Request, _ decision: inout Decision
+    ) -> Choice {
+        var request = request
+        request.isForced = request.isForced || child.outcome == nil
+        let choice = take(child, at: position, request, &decision)
+        guard choice == .refused else { return choice }
+        request.isForced = true
+        return take(child, at: position, request, &decision)
     }
 
     /// Whether anything of a child can be used.
@@ -93,36 +127,31 @@ extension SteeringState {
 
     private func pickFirstUsable(
         _ outcome: Outcome, _ request: Request, _ decision: inout Decision
-    ) -> Bool {
+    ) -> Choice {
         // Nearly always the first of the head is it.
         if outcome.headCount > 0, !outcome.hasSpare {
             let first = steering.children[Int(outcome.head)].reference
             if first >= 0, pools[Int(first)].takesAll {
                 decision.pool = first
                 decision.position = 0
-                return true
+                decision.reason = .ranked
+                return .taken
             }
         }
         var cursor = ChildCursor()
-        var refused: (child: Child, position: Int32)?
+        var isRefused = false
         while let child = steering.next(&cursor, of: outcome) {
             guard isUsable(child) else { continue }
-            let position = cursor.position
-            guard admits(child, request, &decision) else {
-                if refused == nil { refused = (child, position) }
-                continue
+            switch take(child, at: cursor.position, request, &decision) {
+            case .none: continue
+            case .refused: isRefused = true
+            case .taken:
+                decision.reason = .ranked
+                if outcome.hasSpare { findSpare(&cursor, outcome, request, &decision) }
+                return .taken
             }
-            guard take(child, at: position, request, &decision) else { continue }
-            decision.reason = .ranked
-            if outcome.hasSpare { findSpare(&cursor, outcome, request, &decision) }
-            return true
         }
-        // All that can be used leave this client to others: then the nearest has to take it.
-        guard let refused, take(refused.child, at: refused.position, request, &decision) else {
-            return false
-        }
-        decision.reason = .ranked
-        return true
+        return isRefused ? .refused : .none
     }
 
     /// Whether a pool takes this client, or leaves it to others.
@@ -137,8 +166,8 @@ extension SteeringState {
 
     /// Whether a client's prefix is in the share of prefixes that a pool takes.
     func isAdmitted(_ child: Child, _ address: IPAddress) -> Bool {
-        let draw = mixed(ClientPrefix(address).key ^ seed(of: child))
-        return draw >> 48 < UInt64(admission(of: child))
+        let key = ClientPrefix(address).key ^ Purpose.admission.rawValue
+        return mixed(key ^ seed(of: child)) >> 48 < UInt64(admission(of: child))
     }
 
     /// Goes on to the next pool that can be used.
@@ -146,28 +175,36 @@ extension SteeringState {
         _ cursor: inout ChildCursor, _ outcome: Outcome, _ request: Request,
         _ decision: inout Decision
     ) {
+        guard decision.pool >= 0 else { return }
         while let child = steering.next(&cursor, of: outcome) {
-            guard isUsable(child) else { continue }
-            var other = decision
-            guard take(child, at: 0, request, &other), other.pool >= 0,
-                other.pool != decision.pool
-            else { continue }
-            decision.spare = other.pool
-            decision.scope = other.scope
-            return
+            if isUsable(child), isSpare(child, request, &decision) { return }
         }
+    }
+
+    /// Makes what a child comes to the spare, if that is another pool. What it looked at counts either way.
+    private func isSpare(
+        _ child: Child, _ request: Request, _ decision: inout Decision
+    ) -> Bool {
+        var other = decision
+        let choice = take(child, at: 0, request, &other)
+        decision.scope = max(decision.scope, other.scope)
+        guard choice == .taken, other.pool >= 0, other.pool != decision.pool else { return false }
+        decision.spare = other.pool
+        return true
     }
 
     /// Draws by weight, in two passes: what a table would save it would cost with each flip.
     private func pickByWeight(
         _ outcome: Outcome, _ request: Request, _ decision: inout Decision
-    ) -> Bool {
+    ) -> Choice {
         var totals = WeightTotals()
         var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
             if isUsable(child) { totals.add(child, admission(of: child)) }
         }
-        guard totals.count > 0 else { return false }
+        guard totals.count > 0 else { return .none }
+        // Whatever is drawn, the answer has the scope of all that could have been.
+        if outcome.mayHash { _ = request.prefix(&decision) }
         // The upper half of the 128-bit product maps 2^64 evenly onto the total: no share is off by
         // more than one part in 2^26.
         var point = totals.total.multipliedFullWidth(by: request.random).high
@@ -180,11 +217,11 @@ extension SteeringState {
                 continue
             }
             var inner = request
-            inner.random = mixed(request.random)
-            let isTaken = take(child, at: cursor.position, inner, &decision)
+            inner.random = request.bits(for: .nested)
+            let choice = takeDrawn(child, at: cursor.position, inner, &decision)
             decision.reason = .drawn
             decision.isDrawn = true
-            return isTaken
+            return choice
         }
         preconditionFailure("a point below the sum of the weights lies within one of them")
     }
@@ -192,28 +229,24 @@ extension SteeringState {
     /// The best draw of the client's prefix, and the second best for a spare.
     private func pickByHash(
         _ outcome: Outcome, _ request: Request, _ decision: inout Decision
-    ) -> Bool {
+    ) -> Choice {
         var totals = WeightTotals()
         var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
             if isUsable(child) { totals.add(child, admission(of: child)) }
         }
-        guard totals.count > 0 else { return false }
-        let first = bestDraw(outcome, totals, after: nil, request, &decision)
-        guard let first else { return false }
-        guard take(first.child, at: first.position, request, &decision) else { return false }
+        guard totals.count > 0,
+            let first = bestDraw(outcome, totals, after: nil, request, &decision)
+        else { return .none }
+        let choice = takeDrawn(first.child, at: first.position, request, &decision)
+        guard choice == .taken else { return choice }
         decision.reason = .hashed
-        if outcome.hasSpare,
+        if outcome.hasSpare, decision.pool >= 0,
             let second = bestDraw(outcome, totals, after: first.rank, request, &decision)
         {
-            var other = decision
-            if take(second.child, at: 0, request, &other), other.pool >= 0,
-                other.pool != decision.pool
-            {
-                decision.spare = other.pool
-            }
+            _ = isSpare(second.child, request, &decision)
         }
-        return true
+        return .taken
     }
 
     private func bestDraw(
@@ -221,7 +254,7 @@ extension SteeringState {
         _ decision: inout Decision
     ) -> (child: Child, position: Int32, rank: DrawRank)? {
         // Where there is one to choose, no prefix matters.
-        let key = totals.count > 1 ? request.prefix(&decision).key : 0
+        let key = totals.drawable > 1 ? request.prefix(&decision).key : 0
         var best: (child: Child, position: Int32, rank: DrawRank)?
         var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
@@ -248,13 +281,13 @@ extension SteeringState {
         child.outcome == nil ? pools[Int(child.reference)].admission : .all
     }
 
-    private func pickUnion(_ outcome: Outcome, _ decision: inout Decision) -> Bool {
+    private func pickUnion(_ outcome: Outcome, _ decision: inout Decision) -> Choice {
         let union = unions[Int(outcome.union)]
-        guard union.isUsable else { return false }
+        guard union.isUsable else { return .none }
         decision.reason = .all
         decision.ipv4 = union.ipv4
         decision.ipv6 = union.ipv6
-        return true
+        return .taken
     }
 
     // MARK: - Without a usable pool
@@ -305,15 +338,14 @@ extension SteeringState {
     /// Fills in what one pool answers: A and AAAA always come from the same pool.
     private func answer(from index: Int, _ request: Request, _ decision: inout Decision) {
         let pool = pools[index]
-        // Other bits than those which drew the pool, so that the two draws are independent; the
-        // same for both families, so that they draw the same origins if they can.
-        var key = mixed(request.random)
+        // The same bits for both families, so that they draw the same origins if they can.
+        let key = request.bits(for: .origin)
         if pool.picksByHash || pool.answers > 1 || decision.spare >= 0 {
-            // The spare's origin goes by the same bits.
-            if pool.picksByHash, max(pool.ipv4.count, pool.ipv6.count) > 1 {
-                key = request.prefix(&decision).key
+            decision.key = pool.hashes ? request.prefix(&decision).key : key
+            if decision.spare >= 0 {
+                let hashes = pools[Int(decision.spare)].hashes
+                decision.spareKey = hashes ? request.prefix(&decision).key : key
             }
-            decision.key = key
             decision.hasSeveralRuns = true
             let (ipv4, ipv6) = (runs(decision, .ipv4), runs(decision, .ipv6))
             decision.ipv4 = ipv4[0]
@@ -348,8 +380,12 @@ extension SteeringState {
         guard decision.spare >= 0 else { return runs }
         let spare = pools[Int(decision.spare)]
         var drawn = AddressRuns()
-        drawRanked(family == .ipv4 ? spare.ipv4 : spare.ipv6, 1, decision.key, &drawn)
-        if drawn.count > 0 { runs.append(AddressRange(start: drawn[0].start, count: 1)) }
+        drawRanked(family == .ipv4 ? spare.ipv4 : spare.ipv6, 1, decision.spareKey, &drawn)
+        guard drawn.count > 0 else { return runs }
+        // One of those that the pool answers together.
+        let place = UInt64(drawn[0].count).multipliedFullWidth(by: mixed(decision.spareKey)).high
+        let start = drawn[0].start + UInt32(truncatingIfNeeded: place)
+        runs.append(AddressRange(start: start, count: 1))
         return runs
     }
 
@@ -395,6 +431,16 @@ extension SteeringState {
     }
 }
 
+/// What bits are for. Draws for one purpose must not depend on those for another.
+enum Purpose: UInt64 {
+    case nested = 0x5851_F42D_4C95_7F2D
+    case origin = 0xDA94_2042_E4DD_58B5
+    case admission = 0x1405_7B7E_F767_814F
+    case poolName = 0xC2B2_AE3D_27D4_EB4F
+    case serviceName = 0x1656_67B1_9E37_79F9
+    case originName = 0x8542_4CF0_B5A9_D3E1
+}
+
 // MARK: - For explanations
 
 /// What one service contributed to a decision.
@@ -423,10 +469,15 @@ extension SteeringState {
                 chosen = steering.next(&cursor, of: outcome)
             }
             guard let inner = chosen?.outcome else { break }
-            if outcome.pick == .byWeight { request.random = mixed(request.random) }
+            if outcome.pick == .byWeight { request.random = request.bits(for: .nested) }
             var step = decision
             step.position = -1
-            guard choose(steering.outcomes[inner], request, &step) else { break }
+            var choice = choose(steering.outcomes[inner], request, &step)
+            if choice == .refused {
+                request.isForced = true
+                choice = choose(steering.outcomes[inner], request, &step)
+            }
+            guard choice == .taken else { break }
             steps.append(TraceStep(outcome: inner, position: step.position, reason: step.reason))
         }
         return steps
@@ -453,12 +504,18 @@ extension SteeringState {
 /// alone where nothing is admitted; equal ones where all are zero.
 private struct WeightTotals: BitwiseCopyable {
     private(set) var count = 0
+    /// How many have a weight that can be drawn.
+    var drawable: Int { admitted > 0 ? admittedCount : stated > 0 ? statedCount : count }
+    private var admittedCount = 0
+    private var statedCount = 0
     private var admitted: UInt64 = 0
     private var stated: UInt64 = 0
 
     /// At most 64 children of less than 2^32 each.
     mutating func add(_ child: Child, _ admission: Share) {
         count += 1
+        if child.weight > 0 { statedCount += 1 }
+        if child.weight > 0, admission > 0 { admittedCount += 1 }
         admitted += UInt64(child.weight) * UInt64(admission)
         stated += UInt64(child.weight)
     }

@@ -53,8 +53,9 @@ public struct Decision: Sendable, BitwiseCopyable, Hashable {
     public var hasSeveralRuns = false
     /// Whether it was drawn at random, on any level: others of this client may come out otherwise.
     public var isDrawn = false
-    /// The bits by which several origins are drawn.
+    /// The bits by which several origins are drawn, and the spare's.
     var key: UInt64 = 0
+    var spareKey: UInt64 = 0
     /// The indexes, in the pool, of the origins drawn for each family; -1 if none was drawn.
     ///
     /// They are the same unless an origin lacks a family, or is down in one.

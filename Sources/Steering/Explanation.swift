@@ -12,6 +12,7 @@ public struct Explanation: Sendable {
     public var client: Client
     /// What geography knows of the address that was gone by.
     public var located: LocatedAddress
+    public var hasDatabase: Bool
     public var decision: Decision
     /// The service's own rules, then those of the service that they led to, and so on.
     public var levels: [Level]
@@ -78,7 +79,7 @@ public struct Explanation: Sendable {
         public var name: String
         /// Nil for a service.
         public var pool: PoolSummary?
-        /// From client to pool; nil if either has no coordinates, and for a service.
+        /// From client to pool, or to the nearest that a service has; nil if either has no coordinates.
         public var kilometres: Double?
         /// What proximity compared; nil where it compares nothing.
         public var biasedKilometres: Double?
@@ -116,12 +117,18 @@ extension SteeringState {
         let settings = steering.configuration.services[service]
         let address = decision.wentByResolver ? client.resolver ?? client.address : client.address
         let located = steering.geography.find(address)
-        let levels = trace(decision, client: client, random: random).map {
-            level($0, decision, address, located)
+        // Services of equal rules share outcomes: the first level is that of the service asked for.
+        let steps = trace(decision, client: client, random: random)
+        let levels = steps.enumerated().map { depth, step in
+            let index = Int(steering.outcomes[step.outcome].service)
+            return level(
+                step, of: depth == 0 ? settings : steering.configuration.services[index],
+                decision, address, located)
         }
         return Explanation(
             service: settings.name, servicePosition: settings.position, client: client,
-            located: located, decision: decision, levels: levels,
+            located: located, hasDatabase: steering.geography.database != nil,
+            decision: decision, levels: levels,
             fallback: settings.fallback.map(summarise),
             pool: decision.pool >= 0 ? summarise(Int(decision.pool)) : nil,
             spare: decision.spare >= 0 ? summarise(Int(decision.spare)) : nil,
@@ -172,10 +179,10 @@ extension SteeringState {
     // MARK: Levels
 
     private func level(
-        _ step: TraceStep, _ decision: Decision, _ address: IPAddress, _ located: LocatedAddress
+        _ step: TraceStep, of service: Service, _ decision: Decision, _ address: IPAddress,
+        _ located: LocatedAddress
     ) -> Explanation.Level {
         let outcome = steering.outcomes[step.outcome]
-        let service = steering.configuration.services[Int(outcome.service)]
         return Explanation.Level(
             service: service.name,
             rules: explainRules(service, outcome, located.foldedIPv4 ?? address, located),
@@ -248,7 +255,7 @@ extension SteeringState {
         if position == step.position || step.reason == .all && isUsable(child) { return .chosen }
         guard isUsable(child) else { return .down }
         if child.reference == decision.spare { return .spare }
-        if share == 0 { return .weightZero }
+        if share == 0 { return child.weight == 0 ? .weightZero : .shed }
         let isBefore = step.position < 0 || position < step.position
         return step.reason == .ranked && isBefore && !isAdmitted(child, address)
             ? .shed : .notNeeded

@@ -46,7 +46,10 @@ extension Explanation {
             switch located.source {
             case .override(let network, let position): "\(network), \(position)"
             case .database(let network): "\(network), database"
-            case .unknown: "neither database nor overrides know it"
+            case .unknown:
+                hasDatabase
+                    ? "neither database nor overrides know it"
+                    : "there is no geo database, and no override knows it"
             }
         guard let location = located.location else { return "unknown (\(source))" }
         var parts: [String] = []

@@ -82,7 +82,11 @@ extension PoolFileParser {
     private func parsePercent(_ value: SettingsValue, _ diagnostics: inout Diagnostics) -> Int? {
         if let text = value.text {
             let digits = text.hasSuffix("%") ? text.dropLast() : text[...]
-            if let percent = Int(digits), (0...100).contains(percent) { return percent }
+            if digits.allSatisfy({ ("0"..."9").contains($0) }), let percent = Int(digits),
+                percent <= 100
+            {
+                return percent
+            }
         }
         value.expected("a share in percent, as 20%", &diagnostics)
         return nil

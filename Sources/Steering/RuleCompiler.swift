@@ -265,6 +265,7 @@ extension RuleCompiler {
         outcome.rule = Int32(index)
         outcome.pick = rule.policy.pick
         outcome.hasSpare = rule.spare
+        outcome.mayHash = mayHash(rule, head)
         outcome.head = UInt32(children.count)
         outcome.headCount = UInt16(head.count)
         outcome.rest = part.rest
@@ -272,6 +273,15 @@ extension RuleCompiler {
         outcome.union = part.union
         children += head
         return outcome
+    }
+
+    private func mayHash(_ rule: Rule, _ head: [Child]) -> Bool {
+        if rule.policy.pick == .byHash { return true }
+        let pools = rule.pools.compactMap(\.pool).map { configuration.pools[$0] }
+        return pools.contains { pool in
+            pool.policy == .hash && pool.origins.count > 1
+                || pool.shed > 0 && rule.policy.pick == .firstUsable
+        } || head.contains { child in child.outcome.map { outcomes[$0].mayHash } ?? false }
     }
 
     private mutating func part(of service: Int, rule index: Int) -> RulePart {

@@ -19,16 +19,17 @@ extension SteeringConfiguration {
                         rule, "\"when_all_down: all\" answers with all of them", &diagnostics)
                 }
                 if rule.spare { checkSpare(rule, &diagnostics) }
+                if rule.policy.dependsOnPlace { warnOfMissingLocations(rule, &diagnostics) }
             }
         }
     }
 
     // MARK: - Services that name services
 
-    /// How deep a service goes, and how many rules it comes to.
+    /// How deep a service goes, and how many entries of rules it comes to.
     private struct Extent {
         var depth: Int
-        var rules: Int
+        var entries: Int
     }
 
     /// Whether all is well enough to follow services into services.
@@ -63,7 +64,8 @@ extension SteeringConfiguration {
         }
         path.append(index)
         defer { path.removeLast() }
-        var result: Extent? = Extent(depth: 0, rules: service.rules.count)
+        var result: Extent? = Extent(
+            depth: 0, entries: service.rules.reduce(0) { $0 + $1.pools.count })
         for rule in service.rules {
             for case .service(let inner) in rule.pools.map(\.target) {
                 guard let found = result,
@@ -73,17 +75,21 @@ extension SteeringConfiguration {
                     continue
                 }
                 result = Extent(
-                    depth: max(found.depth, inner.depth + 1), rules: found.rules + inner.rules)
+                    depth: max(found.depth, inner.depth + 1), entries: found.entries + inner.entries
+                )
             }
         }
         if let found = result, found.depth > SteeringLimit.nesting {
             reportDepth(service, &diagnostics)
             result = nil
-        } else if let found = result, found.rules > SteeringLimit.nestedRules {
+        } else if let found = result, found.depth > 0,
+            found.entries > SteeringLimit.nestedEntries
+        {
             diagnostics.error(
                 at: service.position,
-                "the service \"\(service.name)\" comes to more than \(SteeringLimit.nestedRules)"
-                    + " rules with those of the services that it names; name pools sooner")
+                "the service \"\(service.name)\" comes to more than"
+                    + " \(SteeringLimit.nestedEntries) pools with those of the services that it names,"
+                    + " each as often as it is named; name pools sooner")
             result = nil
         }
         extents[index] = .some(result)
@@ -159,7 +165,38 @@ extension SteeringConfiguration {
         }
     }
 
+    /// Reports pools that a rule can't rank, as nobody says where they are.
+    private func warnOfMissingLocations(_ rule: Rule, _ diagnostics: inout Diagnostics) {
+        let members = pools(of: rule).map { pools[$0] }
+        let missing = members.filter { $0.location == nil }
+        guard members.count > 1, !missing.isEmpty else { return }
+        let cure = "; give it a \"location: [latitude, longitude]\""
+        if missing.count == members.count {
+            diagnostics.warning(
+                at: rule.position,
+                "no pool of this rule has a location, so that \"\(rule.policy)\" gives everyone the"
+                    + " first; give each a \"location: [latitude, longitude]\"")
+        } else {
+            for pool in missing {
+                diagnostics.warning(
+                    at: pool.position,
+                    "the pool \"\(pool.name)\" has no location, so that it comes last under policy"
+                        + " \"\(rule.policy)\" at \(rule.position)\(cure)")
+            }
+        }
+    }
+
     private func checkSpare(_ rule: Rule, _ diagnostics: inout Diagnostics) {
+        var owners: [IPAddress: String] = [:]
+        for pool in pools(of: rule).map({ pools[$0] }) {
+            for address in pool.origins.flatMap(\.addresses) {
+                guard let other = owners.updateValue(pool.name, forKey: address) else { continue }
+                diagnostics.error(
+                    at: rule.position,
+                    "the pools \"\(other)\" and \"\(pool.name)\" both have \(address), so that a"
+                        + " \"spare\" could be the same address twice; remove it from one")
+            }
+        }
         for pool in pools(of: rule).map({ pools[$0] }) {
             for (family, name) in [(IPAddress.Family.ipv4, "IPv4"), (.ipv6, "IPv6")]
             where pool.answerSize(family) == SteeringLimit.addressesPerAnswer {

@@ -10,7 +10,7 @@
 //       - match: { networks: 10.0.0.0/8 }
 //         pools: [main]
 //       - match: { continents: [EU], countries: [CH, DE], subdivisions: [CH-ZH, DE-BW] }
-//         policy: weighted             # proximity, failover (if none is stated), weighted, all
+//         policy: weighted             # proximity, failover (if none is stated), weighted, hash, all
 //         pools: [{ pool: main, weight: 3 }, spare]
 //       - match: { continents: AS }
 //         pools: [{ service: asia }, main]   # what that service's rules choose, or else main
@@ -136,6 +136,12 @@ extension PoolFileParser {
         _ value: SettingsValue, _ policy: Policy?, _ diagnostics: inout Diagnostics
     ) -> PoolReference? {
         guard case .mapping = value.content else {
+            if let name = value.text, pools.index[name] == nil, services.index[name] != nil {
+                diagnostics.error(
+                    at: value.position,
+                    "\(value.path): \"\(name)\" is a service; write { service: \(name) }")
+                return nil
+            }
             return pools.find(value, &diagnostics).map { PoolReference(.pool($0)) }
         }
         guard let settings = value.mapping(["pool", "service", "weight", "bias"], &diagnostics)

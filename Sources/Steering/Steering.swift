@@ -52,8 +52,10 @@ public final class Steering: Sendable {
         outcomes = compiler.outcomes
         children = compiler.children
         unions = compiler.unions
-        poolSeeds = ContiguousArray(configuration.pools.map { seed(ofName: $0.name) })
-        serviceSeeds = ContiguousArray(configuration.services.map { seed(ofName: $0.name) })
+        poolSeeds = ContiguousArray(
+            configuration.pools.map { seed(ofName: $0.name, for: .poolName) })
+        serviceSeeds = ContiguousArray(
+            configuration.services.map { seed(ofName: $0.name, for: .serviceName) })
     }
 
     /// The index of a service, for `SteeringState.decide`; nil if there is none of that name.
@@ -106,6 +108,8 @@ struct Outcome: Sendable, BitwiseCopyable {
     var rule: Int32 = -1
     var pick = Pick.nothing
     var hasSpare = false
+    /// Whether the client's prefix may be looked at for what it chooses, whatever the health.
+    var mayHash = false
     var headCount: UInt16 = 0
     var restCount: UInt16 = 0
     /// Where the runs begin in `Steering.children`.

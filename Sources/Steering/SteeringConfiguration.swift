@@ -206,9 +206,9 @@ public enum SteeringLimit {
     public static let poolsPerRule = 64
     /// How deep services may name services; more is hard to follow, for people too.
     public static let nesting = 4
-    /// Rules of a service together with those of the services that it names, each as often as it is
-    /// named: what compiling asks for each distinct place.
-    public static let nestedRules = 1_024
+    /// Pools that a service's rules name, with those of the services that they name, each as often as
+    /// it is named: what compiling looks at for each distinct place.
+    public static let nestedEntries = 4_096
     /// Origins that one answer may draw.
     public static let answers = 8
     /// Entries of one field of a match.

@@ -89,6 +89,12 @@ struct PoolState: Sendable, BitwiseCopyable {
     var ipv6: DrawTable
 }
 
+extension PoolState {
+    /// Whether the client's prefix picks among several origins.
+    @inline(__always)
+    var hashes: Bool { picksByHash && max(ipv4.count, ipv6.count) > 1 }
+}
+
 /// What several pools answer together.
 struct UnionState: Sendable, BitwiseCopyable {
     /// Whether any of the pools can be used.
@@ -96,7 +102,7 @@ struct UnionState: Sendable, BitwiseCopyable {
     /// Those that can be used.
     var ipv4: AddressRange
     var ipv6: AddressRange
-    /// All of them, whatever their health.
+    /// All of them, whatever their health: what of their origins is up, or else everything.
     var allIPv4: AddressRange
     var allIPv6: AddressRange
 }
@@ -176,7 +182,8 @@ private struct StateBuilder {
             let origin = pool.origins[index]
             entries.append(
                 DrawEntry(
-                    sum: 0, seed: seed(ofName: origin.name), weight: UInt32(origin.weight),
+                    sum: 0, seed: seed(ofName: "\(pool.name)/\(origin.name)", for: .originName),
+                    weight: UInt32(origin.weight),
                     item: Int32(index), range: add(answered, family)))
         }
         guard var first = entries.first else { return DrawTable() }

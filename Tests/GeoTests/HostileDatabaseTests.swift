@@ -47,6 +47,23 @@ struct HostileDatabaseTests {
         }
     }
 
+    @Test(
+        "a tree larger than the file is refused before the library opens it",
+        arguments: [24, 28, 32], [UInt32.max, UInt32.max / 2, 1 << 30, 1 << 20, 1_000])
+    func hugeTree(recordBits: Int, nodes: UInt32) throws {
+        var octets = sample(recordBits: recordBits)
+        let key = Array("node_count".utf8)
+        let place = try #require(
+            (0..<octets.count - key.count).last { octets[$0...].starts(with: key) })
+        // A control octet of 4 octets of the type uint32 follows the key.
+        #expect(octets[place + key.count] == 0xC4 || octets[place + key.count] == 0xC1)
+        let length = Int(octets[place + key.count] & 0x1F)
+        let value = (0..<4).map { UInt8(truncatingIfNeeded: nodes >> (24 - 8 * UInt32($0))) }
+        octets.replaceSubrange(
+            place + key.count..<place + key.count + 1 + length, with: [0xC4] + value)
+        #expect(try #require(use(octets)).message.contains("state no search tree that fits"))
+    }
+
     @Test("flipped octets in tree and data do no harm", arguments: UInt64(0)..<12)
     func flipped(seed: UInt64) {
         var random = Randomness(seed: seed)

@@ -119,8 +119,8 @@ struct PolicyConformanceTests {
         let (configuration, messages) = parse(
             """
             pools:
-              main: { origins: { o: { addresses: 192.0.2.1 } } }
-              spare: { origins: { o: { addresses: 192.0.2.2 } } }
+              main: { location: [1, 2], origins: { o: { addresses: 192.0.2.1 } } }
+              spare: { location: [3, 4], origins: { o: { addresses: 192.0.2.2 } } }
 
             """ + example.text)
         #expect(messages.isEmpty)

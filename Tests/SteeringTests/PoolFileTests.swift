@@ -190,6 +190,27 @@ struct PoolFileTests {
         #expect(messages.filter { $0.contains(" error: ") } == [file.message])
     }
 
+    @Test("pools that proximity can't rank are warnings")
+    func missingLocations() {
+        let pools = """
+            pools:
+              a: { PLACE origins: { o: { addresses: 192.0.2.1 } } }
+              b: { origins: { o: { addresses: 192.0.2.2 } } }
+            services: { s: { rules: [{ policy: proximity, pools: [a, b] }] } }
+            """
+        #expect(
+            parse(pools.replacing("PLACE", with: "location: [1, 2],")).messages == [
+                "a.yaml:3:3: warning: the pool \"b\" has no location, so that it comes last under"
+                    + " policy \"proximity\" at a.yaml:4:26; give it a \"location: [latitude,"
+                    + " longitude]\""
+            ])
+        #expect(
+            parse(pools.replacing("PLACE", with: "")).messages == [
+                "a.yaml:4:26: warning: no pool of this rule has a location, so that \"proximity\""
+                    + " gives everyone the first; give each a \"location: [latitude, longitude]\""
+            ])
+    }
+
     @Test("rules that only a usual database makes idle are warnings")
     func hardlyMatching() {
         let (configuration, messages) = parse(

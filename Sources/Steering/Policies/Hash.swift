@@ -43,9 +43,10 @@ struct ClientPrefix: BitwiseCopyable {
     }
 }
 
-/// What a name draws with: the same on every server (FNV-1a, then mixed).
-func seed(ofName name: String) -> UInt64 {
-    mixed(name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
+/// What a name draws with: the same on every server (FNV-1a, then mixed), other for each purpose.
+func seed(ofName name: String, for purpose: Purpose) -> UInt64 {
+    let hash = name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    return mixed(hash ^ purpose.rawValue)
 }
 
 /// Mixes 64 bits so that each depends on all others (the finaliser of SplitMix64).

@@ -1,0 +1,178 @@
+// Random configurations of everything together: services within services, hash, weights, sheds, spares,
+// several answers, under random pools down. What must hold of any decision holds of each of theirs.
+
+import DNSWire
+import Geo
+import Testing
+
+@testable import Steering
+
+@Suite("any configuration")
+struct SoundnessTests {
+    /// Makes configurations by a seed.
+    private struct Maker {
+        var random: SeededGenerator
+
+        mutating func below(_ count: Int) -> Int { Int(random.next() >> 33) % count }
+        mutating func one<Element>(of elements: [Element]) -> Element {
+            elements[below(elements.count)]
+        }
+        mutating func some(of elements: [String], least: Int = 1) -> [String] {
+            Array(
+                elements.shuffled(using: &random)
+                    .prefix(least + below(elements.count - least + 1)))
+        }
+
+        mutating func pools() -> String {
+            let places = [
+                "[50.11, 8.68]", "[39.04, -77.49]", "[35.68, 139.69]", "[-23.55, -46.63]",
+                "[-33.87, 151.21]", "[-33.92, 18.42]",
+            ]
+            var text = "monitors: { m: { type: tcp } }\npools:\n"
+            for (index, place) in places.enumerated() {
+                let policy = one(of: ["all", "weighted", "hash"])
+                let drawn = policy != "all"
+                let origins = (0...below(3)).map { origin in
+                    "o\(origin): { addresses: [192.0.\(index).\(origin + 1),"
+                        + " \"2001:db8:\(index)::\(origin + 1)\"]"
+                        + (drawn ? ", weight: \(one(of: [0, 1, 1, 3]))" : "") + " }"
+                }
+                text +=
+                    "  p\(index): { monitor: m, " + (below(5) == 0 ? "" : "location: \(place), ")
+                    + "policy: \(policy), " + (drawn ? "answers: \(1 + below(3)), " : "")
+                    + "shed: \(one(of: [0, 0, 0, 30, 50, 100]))%, origins: {"
+                    + " \(origins.joined(separator: ", ")) } }\n"
+            }
+            return text
+        }
+
+        mutating func rule(naming services: [String], match: String) -> String {
+            var policies = ["failover", "proximity", "weighted", "hash"]
+            if services.isEmpty { policies.append("all") }
+            let policy = one(of: policies)
+            let names = some(
+                of: (0..<6).map { "pool: p\($0)" } + services.map { "service: \($0)" })
+            let entries = names.map { name in
+                switch policy {
+                case "weighted", "hash": "{ \(name), weight: \(one(of: [0, 1, 2])) }"
+                case "proximity": "{ \(name), bias: \(one(of: [0, 30, -40])) }"
+                default: "{ \(name) }"
+                }
+            }
+            let spare = policy == "weighted" || policy == "all" || below(2) == 0
+            return "{ \(match)\(spare ? "" : "spare: true, ")policy: \(policy), pools: ["
+                + entries.joined(separator: ", ") + "] }"
+        }
+
+        mutating func configuration() -> String {
+            var text = pools() + "services:\n"
+            var below: [String] = []
+            for level in 0..<3 {
+                var names: [String] = []
+                for number in 0..<(level == 2 ? 1 : 2) {
+                    var rules: [String] = []
+                    let country = one(of: ["JP", "GB", "BR", "US"])
+                    if self.below(2) == 0 {
+                        rules.append(
+                            rule(naming: below, match: "match: { countries: \(country) }, "))
+                    }
+                    let network = one(of: ["203.0.112.0/21", "10.0.0.0/9", "\"2001:db8::/33\""])
+                    if self.below(3) == 0 {
+                        rules.append(
+                            rule(naming: below, match: "match: { networks: [\(network)] }, "))
+                    }
+                    if rules.isEmpty || self.below(4) > 0 {
+                        rules.append(rule(naming: below, match: ""))
+                    }
+                    let down = one(of: WhenAllDown.allCases.map(\.rawValue))
+                    text +=
+                        "  s\(level)\(number): { fallback: p\(self.below(6)), when_all_down: \(down),"
+                        + " rules: [\(rules.joined(separator: ", "))] }\n"
+                    names.append("s\(level)\(number)")
+                }
+                below += names
+            }
+            return text
+        }
+    }
+
+    private let clients = [
+        "203.0.113.1", "203.0.113.130", "198.51.100.5", "198.51.100.140", "10.1.2.3", "10.2.3.4",
+        "10.9.9.9", "8.8.8.8", "2001:db8:a::1", "2001:db8:a:8000::1", "2a00::1",
+        "::ffff:203.0.113.9", "2002:cb00:7105::1", "64:ff9b::203.0.113.77", "2001:0:cb00:7105::1",
+    ]
+
+    @Test("all clients of a scope get one decision, whatever the configuration", arguments: 0..<40)
+    func sound(seed: Int) throws {
+        var maker = Maker(random: SeededGenerator(UInt64(seed * 977 + 13)))
+        let text = maker.configuration()
+        let (configuration, messages) = parse(text)
+        let steering = try Steering(
+            try #require(configuration, "\(messages)"), geography: geography(worldPlaces))
+        for _ in 0..<5 {
+            let down =
+                maker.below(4) == 0 ? [] : maker.some(of: (0..<6).map { "p\($0)" }, least: 0)
+            let state = makeState(steering, down: Set(down))
+            for service in steering.configuration.services.indices {
+                for _ in 0..<8 {
+                    try check(
+                        Client(address(maker.one(of: clients))), state, service, &maker.random,
+                        "\(text)\ndown: \(down)")
+                }
+            }
+        }
+    }
+
+    private func check(
+        _ client: Client, _ state: SteeringState, _ service: Int, _ random: inout SeededGenerator,
+        _ context: String
+    ) throws {
+        let bits = random.next()
+        let decision = state.decide(service: service, client: client, random: bits)
+        let ipv4 = state.runs(decision, .ipv4).indices.map { state.ipv4Address($0) }
+        let ipv6 = state.runs(decision, .ipv6).indices.map { state.ipv6Address($0) }
+        #expect(decision.reason == .failure || !ipv4.isEmpty, "no address: \(context)")
+        #expect(Set(ipv4).count == ipv4.count, "an address twice: \(context)")
+        #expect(
+            ipv4.map { [$0 >> 8 & 255, $0 & 255] }
+                == ipv6.map { [UInt32($0.high >> 16 & 0xFFFF), UInt32($0.low)] },
+            "A and AAAA differ: \(context)")
+        #expect(decision.spare < 0 || decision.pool >= 0, "a spare of nothing: \(context)")
+
+        for _ in 0..<12 {
+            let other = Client(client.address.inside(Int(decision.scope), &random))
+            let same = state.decide(service: service, client: other, random: bits)
+            #expect(
+                same.scope == decision.scope && same.reason == decision.reason
+                    && state.addresses(same) == state.addresses(decision),
+                "\(other.address) in /\(decision.scope) of \(client.address): \(context)")
+        }
+        // Random bits decide what is drawn, not who shares it.
+        let drawn = state.decide(service: service, client: client, random: random.next())
+        #expect(drawn.scope == decision.scope || !decision.isDrawn, "a drawn scope: \(context)")
+
+        let explanation = state.explain(service: service, client: client, random: bits)
+        #expect(explanation.decision == decision)
+        if decision.pool >= 0, decision.position >= 0, let level = explanation.levels.last {
+            let name = state.steering.configuration.pools[Int(decision.pool)].name
+            #expect(
+                level.candidates.contains { $0.name == name && $0.verdict == .chosen },
+                "the explanation ends elsewhere: \(context)")
+        }
+    }
+}
+
+extension IPAddress {
+    /// A random address that shares the first `length` bits.
+    fileprivate func inside(_ length: Int, _ random: inout SeededGenerator) -> IPAddress {
+        let isIPv4 = family == .ipv4
+        let other = IPAddress(
+            family: family,
+            high: isIPv4 ? random.next() & 0xFFFF_FFFF_0000_0000 : random.next(),
+            low: isIPv4 ? 0 : random.next())
+        let (base, kept) = (masked(to: length), other.masked(to: length))
+        return IPAddress(
+            family: family, high: base.high | (other.high ^ kept.high),
+            low: base.low | (other.low ^ kept.low))
+    }
+}
