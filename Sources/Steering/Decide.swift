@@ -123,7 +123,7 @@ extension SteeringState {
         return false
     }
 
-    // MARK: - One function for each `Pick`; false if nothing of the outcome can be used
+    // MARK: - One function for each `Pick`
 
     private func pickFirstUsable(
         _ outcome: Outcome, _ request: Request, _ decision: inout Decision
