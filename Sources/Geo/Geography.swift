@@ -53,11 +53,12 @@ public final class Geography: Sendable {
     /// - Parameters:
     ///   - lists: the networks that rules match, one list for each such rule. A network inside a
     ///     folded space never matches: see `FoldedSpace.objection(to:)`.
+    ///   - withCities: whether locations have their city's name, which takes longer to read.
     ///   - outcome: chooses a number below 2^23 - 8 for a location (nil if unknown) and the indices
     ///     of the lists that hold the client, ascending. Asked once for each data record or
     ///     override and set of lists; equal numbers make one network of neighbours.
     public func compile(
-        networks lists: [[IPNetwork]],
+        networks lists: [[IPNetwork]], withCities: Bool = false,
         outcome: (_ location: Location?, _ matchedLists: [Int]) -> UInt32
     ) throws(GeoError) -> LocationTree {
         var layers: [LayerEntry] = []
@@ -71,7 +72,7 @@ public final class Geography: Sendable {
             layers.append(LayerEntry(network: space.network, kind: .fold(space)))
         }
         do throws(CompileFault) {
-            let packed = try pack(layers, outcome)
+            let packed = try pack(layers, withCities, outcome)
             return LocationTree(table: packed.table, networkCount: packed.networkCount)
         } catch {
             throw Self.explained(error, path: database?.path ?? "")
@@ -80,9 +81,10 @@ public final class Geography: Sendable {
 
     /// Compiles and packs; what that took is freed when it returns.
     private func pack(
-        _ layers: [LayerEntry], _ outcome: TreeCompiler.Outcome
+        _ layers: [LayerEntry], _ withCities: Bool, _ outcome: TreeCompiler.Outcome
     ) throws(CompileFault) -> (table: [UInt32], networkCount: Int) {
-        var compiler = TreeCompiler(database: database, overrides: overrides.entries)
+        var compiler = TreeCompiler(
+            database: database, overrides: overrides.entries, withCities: withCities)
         var packer = TreePacker()
         for (family, root) in [(IPAddress.Family.ipv4, 0), (.ipv6, Entry.rootSlots)] {
             let (tree, top) = try compiler.compile(

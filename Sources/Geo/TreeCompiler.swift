@@ -77,11 +77,13 @@ struct TreeCompiler {
     private var nodeCount: UInt32 = 0
     private var remainingVisits = 0
 
-    init(database: LocationDatabase?, overrides: [LocationOverrides.Entry]) {
+    init(
+        database: LocationDatabase?, overrides: [LocationOverrides.Entry], withCities: Bool
+    ) {
         self.database = database
         self.overrides = overrides
         tree = database?.tree
-        decoder = database.map { RecordDecoder($0.data, withCities: false) }
+        decoder = database.map { RecordDecoder($0.data, withCities: withCities) }
         nodeCount = database?.tree.nodeCount ?? 0
     }
 

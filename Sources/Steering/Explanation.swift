@@ -198,9 +198,7 @@ extension SteeringState {
             index, rule in
             var mismatch: String?
             if index != matched {
-                let inNetworks = rule.match?.networks?.contains { $0.contains(address) } ?? false
-                mismatch = rule.match?.firstMismatch(
-                    inNetworks: inNetworks, location: located.location)
+                mismatch = rule.match?.firstMismatch(address, located.location)
             }
             return Explanation.RuleStep(
                 index: index, position: rule.position, policy: rule.policy,

@@ -11,6 +11,13 @@ public struct Match: Hashable, Sendable {
     /// ISO 3166-1 alpha-2, upper case.
     public var countries: Set<String>?
     public var subdivisions: Set<Subdivision>?
+    public var cities: Set<City>?
+    /// The client is in one of these.
+    public var regions: Set<Region>?
+    /// One of these holds.
+    public var any: [Match]?
+    /// None of these holds.
+    public var none: [Match]?
 
     public init(
         networks: Set<IPNetwork>? = nil, continents: Set<String>? = nil,
@@ -21,6 +28,28 @@ public struct Match: Hashable, Sendable {
         self.countries = countries
         self.subdivisions = subdivisions
     }
+}
+
+/// A named part of the world: whoever one of its parts holds.
+public struct Region: Hashable, Sendable {
+    public var name: String
+    public var parts: [Match]
+}
+
+/// A city by its country and the English name that databases have: `DE/Berlin`.
+public struct City: Hashable, Sendable, Comparable, CustomStringConvertible {
+    public var country: String
+    /// In lower case: it compares without case.
+    public var name: String
+
+    public init(country: String, name: String) {
+        self.country = country
+        self.name = name.lowercased()
+    }
+
+    public static func < (a: Self, b: Self) -> Bool { (a.country, a.name) < (b.country, b.name) }
+
+    public var description: String { "\(country)/\(name)" }
 }
 
 /// A part of a country by its ISO 3166-2 code: `US-CA`.
@@ -44,12 +73,21 @@ public struct Subdivision: Hashable, Sendable, Comparable, CustomStringConvertib
 extension Match {
     /// Returns the first field that does not hold, by its name in the file; nil if all hold.
     ///
-    /// - Parameters:
-    ///   - inNetworks: whether the client is in one of `networks`; the caller knows, since networks
-    ///     are laid into the location tree.
-    ///   - location: what is known of the client's place; what is not known matches nothing.
-    func firstMismatch(inNetworks: Bool, location: Location?) -> String? {
-        if networks != nil, !inNetworks { return "networks" }
+    /// What is not known of a place matches nothing.
+    func firstMismatch(_ address: IPAddress, _ location: Location?) -> String? {
+        if let networks, !networks.contains(where: { $0.contains(address) }) { return "networks" }
+        if let field = firstMismatchOfPlace(location) { return field }
+        let holds = { (match: Match) in match.firstMismatch(address, location) == nil }
+        if let regions, !regions.contains(where: { $0.parts.contains(where: holds) }) {
+            return "regions"
+        }
+        if let any, !any.contains(where: holds) { return "any" }
+        if let none, none.contains(where: holds) { return "not" }
+        return nil
+    }
+
+    /// The same of the fields that a place alone decides.
+    func firstMismatchOfPlace(_ location: Location?) -> String? {
         if let continents, !(location?.continent.map(continents.contains) ?? false) {
             return "continents"
         }
@@ -63,7 +101,18 @@ extension Match {
                 })
             else { return "subdivisions" }
         }
+        if let cities {
+            guard let country = location?.country, let city = location?.city,
+                cities.contains(City(country: country, name: city))
+            else { return "cities" }
+        }
         return nil
+    }
+
+    /// All matches within this one, itself first.
+    var everyMatch: [Match] {
+        let inner = (regions?.flatMap(\.parts) ?? []) + (any ?? []) + (none ?? [])
+        return [self] + inner.flatMap(\.everyMatch)
     }
 
     /// The match as the file's own words, the fields in fixed order; long lists are cut short.
@@ -79,6 +128,10 @@ extension Match {
         add("continents", continents?.sorted())
         add("countries", countries?.sorted())
         add("subdivisions", subdivisions?.sorted().map(\.description))
+        add("cities", cities?.sorted().map(\.description))
+        add("regions", regions?.map(\.name).sorted())
+        add("any of", any?.map { "(\($0.text))" })
+        add("not", none?.map { "(\($0.text))" })
         return parts.joined(separator: ", ")
     }
 }
@@ -118,6 +171,11 @@ extension Match {
     private func isCovered(by other: Match, _ trustingContinents: Bool) -> Bool {
         // A subdivision is in its country, whether or not the country is stated.
         let narrowCountries = countries ?? subdivisions.map { Set($0.map(\.country)) }
+        // Of these only the same is known to be covered.
+        if other.regions != nil, other.regions != regions { return false }
+        if other.any != nil, other.any != any { return false }
+        if other.none != nil, other.none != none { return false }
+        if let wide = other.cities, !(cities?.isSubset(of: wide) ?? false) { return false }
         if let wide = other.networks {
             guard let networks, networks.allSatisfy({ $0.isInside(anyOf: wide) }) else {
                 return false

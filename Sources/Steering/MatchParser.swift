@@ -5,25 +5,35 @@ internal import Geo
 internal import Settings
 
 extension PoolFileParser {
+    private static let fields = [
+        "networks", "continents", "countries", "subdivisions", "cities",
+    ]
+
     /// Returns the match, or nil after reporting a fault in it.
-    func parseMatch(_ value: SettingsValue, _ diagnostics: inout Diagnostics) -> Match? {
+    func parseMatch(
+        _ value: SettingsValue, depth: Int = 0, _ diagnostics: inout Diagnostics
+    ) -> Match? {
         let errorsBefore = diagnostics.errorCount
-        let fields = ["networks", "continents", "countries", "subdivisions"]
+        let fields = Self.fields + ["regions", "any", "not"]
         guard let settings = value.mapping(fields, &diagnostics) else { return nil }
         settings.refuseEmpty(&diagnostics)
-        let match = Match(
-            networks: settings["networks"].map { parseSet($0, parseNetwork, &diagnostics) },
-            continents: settings["continents"].map { parseSet($0, parseContinent, &diagnostics) },
-            countries: settings["countries"].map { parseSet($0, parseCountry, &diagnostics) },
-            subdivisions: settings["subdivisions"].map {
-                parseSet($0, parseSubdivision, &diagnostics)
-            })
+        var match = parseFields(settings, &diagnostics)
+        match.regions = settings["regions"].map { parseSet($0, parseRegion, &diagnostics) }
+        match.any = settings["any"].map { parseInner($0, depth, &diagnostics) }
+        match.none = settings["not"].map { parseInner($0, depth, &diagnostics) }
         guard diagnostics.errorCount == errorsBefore else { return nil }
         if !fields.contains(where: { settings[$0] != nil }) {
             diagnostics.error(
                 at: value.position,
                 "\(value.path): a match states at least one of \(fields.joined(separator: ", "));"
                     + " leave \"match\" out to match everyone")
+            return nil
+        }
+        if depth == 0, match.everyMatch.count > SteeringLimit.matchParts {
+            diagnostics.error(
+                at: value.position,
+                "\(value.path): more than \(SteeringLimit.matchParts) parts, those of regions counted;"
+                    + " write it as several rules")
             return nil
         }
         if let wide = match.continents, let countries = match.countries,
@@ -58,6 +68,99 @@ extension PoolFileParser {
             }
         }
         return diagnostics.errorCount == errorsBefore ? match : nil
+    }
+
+    /// The fields that say who a client is by themselves.
+    private func parseFields(
+        _ settings: SettingsMapping, _ diagnostics: inout Diagnostics
+    ) -> Match {
+        var match = Match(
+            networks: settings["networks"].map { parseSet($0, parseNetwork, &diagnostics) },
+            continents: settings["continents"].map { parseSet($0, parseContinent, &diagnostics) },
+            countries: settings["countries"].map { parseSet($0, parseCountry, &diagnostics) },
+            subdivisions: settings["subdivisions"].map {
+                parseSet($0, parseSubdivision, &diagnostics)
+            })
+        match.cities = settings["cities"].map { parseSet($0, parseCity, &diagnostics) }
+        return match
+    }
+
+    /// The matches of `any` or `not`: a list of them, or one.
+    private func parseInner(
+        _ value: SettingsValue, _ depth: Int, _ diagnostics: inout Diagnostics
+    ) -> [Match] {
+        guard depth < SteeringLimit.matchDepth else {
+            diagnostics.error(
+                at: value.position,
+                "\(value.path): deeper than \(SteeringLimit.matchDepth) levels; write it as several"
+                    + " rules")
+            return []
+        }
+        let elements = value.elements(&diagnostics)
+        if elements.isEmpty || elements.count > SteeringLimit.matchParts {
+            diagnostics.error(
+                at: value.position,
+                "\(value.path): give 1 to \(SteeringLimit.matchParts) matches")
+            return []
+        }
+        return elements.compactMap { parseMatch($0, depth: depth + 1, &diagnostics) }
+    }
+
+    // MARK: - Regions
+
+    /// Reads an entry of `regions:`: whoever one of its fields names is in it.
+    func parseRegionEntry(_ entry: NamedEntry, _ diagnostics: inout Diagnostics) -> Region? {
+        let errorsBefore = diagnostics.errorCount
+        guard let settings = entry.value.mapping(Self.fields, &diagnostics) else { return nil }
+        settings.refuseEmpty(&diagnostics)
+        let match = parseFields(settings, &diagnostics)
+        var parts: [Match] = []
+        if match.networks != nil { parts.append(Match(networks: match.networks)) }
+        if match.continents != nil { parts.append(Match(continents: match.continents)) }
+        if match.countries != nil { parts.append(Match(countries: match.countries)) }
+        if match.subdivisions != nil { parts.append(Match(subdivisions: match.subdivisions)) }
+        if match.cities != nil {
+            var part = Match()
+            part.cities = match.cities
+            parts.append(part)
+        }
+        if PredefinedRegion.region(entry.name) != nil {
+            diagnostics.error(
+                at: entry.position,
+                "the region \"\(entry.name)\" comes with Rhumb; give yours another name")
+        } else if parts.isEmpty {
+            diagnostics.error(
+                at: entry.value.position,
+                "\(entry.value.path): a region names at least one of"
+                    + " \(Self.fields.joined(separator: ", "))")
+        }
+        return diagnostics.errorCount == errorsBefore
+            ? Region(name: entry.name, parts: parts) : nil
+    }
+
+    private func parseRegion(
+        _ value: SettingsValue, _ diagnostics: inout Diagnostics
+    ) -> Region? {
+        if let name = value.text, let predefined = PredefinedRegion.region(name.uppercased()),
+            regions.index[name] == nil
+        {
+            return Region(predefined)
+        }
+        guard let index = regions.find(value, &diagnostics) else { return nil }
+        // One that could not be read is reported there.
+        return parsedRegions[index] ?? Region(name: regions.entries[index].name, parts: [])
+    }
+
+    private func parseCity(_ value: SettingsValue, _ diagnostics: inout Diagnostics) -> City? {
+        let parts =
+            value.text?.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false) ?? []
+        if parts.count == 2, continent(ofCountry: parts[0].uppercased()) != nil, !parts[1].isEmpty {
+            return City(country: parts[0].uppercased(), name: String(parts[1]))
+        }
+        value.expected(
+            "a city with its country, as DE/Berlin, by the name that the database has",
+            &diagnostics)
+        return nil
     }
 
     private func parseSet<Entry: Hashable>(

@@ -35,6 +35,9 @@ extension SteeringConfiguration {
         for file in files {
             parser.collect(file, &diagnostics)
         }
+        parser.parsedRegions = parser.regions.entries.map {
+            parser.parseRegionEntry($0, &diagnostics)
+        }
         let pools = parser.pools.entries.map { parser.parsePool($0, &diagnostics) }
         let services = parser.services.entries.map { parser.parseService($0, pools, &diagnostics) }
         checkAddressTotal(pools, parser.pools.entries, &diagnostics)
@@ -50,6 +53,7 @@ extension SteeringConfiguration {
         configuration.checkServices(&diagnostics)
         guard diagnostics.errorCount == errorsBefore else { return nil }
         configuration.warnOfUnusedPools(&diagnostics)
+        configuration.warnOfUnusedRegions(parser.regions.entries, &diagnostics)
         return configuration
     }
 
@@ -86,6 +90,18 @@ extension SteeringConfiguration {
         }
         for (index, pool) in pools.enumerated() where !used.contains(index) {
             diagnostics.warning(at: pool.position, "no service uses the pool \"\(pool.name)\"")
+        }
+    }
+}
+
+extension SteeringConfiguration {
+    fileprivate func warnOfUnusedRegions(
+        _ entries: [NamedEntry], _ diagnostics: inout Diagnostics
+    ) {
+        let matches = services.flatMap(\.rules).compactMap(\.match).flatMap(\.everyMatch)
+        let used = Set(matches.flatMap { $0.regions ?? [] }.map(\.name))
+        for entry in entries where !used.contains(entry.name) {
+            diagnostics.warning(at: entry.position, "no rule uses the region \"\(entry.name)\"")
         }
     }
 }
@@ -186,14 +202,19 @@ struct PoolFileParser {
     private(set) var monitors = NamedEntries(kind: "monitor", limit: SteeringLimit.pools)
     private(set) var pools = NamedEntries(kind: "pool", limit: SteeringLimit.pools)
     private(set) var services = NamedEntries(kind: "service", limit: SteeringLimit.services)
+    private(set) var regions = NamedEntries(kind: "region", limit: SteeringLimit.regions)
+    /// By the index of `regions`; nil for one whose faults are reported already.
+    var parsedRegions: [Region?] = []
 
     /// Takes the named entries of one file.
     mutating func collect(_ file: PoolFile, _ diagnostics: inout Diagnostics) {
         guard let root = parseSettings(file.text, file: file.name, diagnostics: &diagnostics),
-            let sections = root.mapping(["monitors", "pools", "services"], &diagnostics)
+            let sections = root.mapping(
+                ["monitors", "pools", "regions", "services"], &diagnostics)
         else { return }
         for (section, entries) in [
-            ("monitors", \PoolFileParser.monitors), ("pools", \.pools), ("services", \.services),
+            ("monitors", \PoolFileParser.monitors), ("pools", \.pools), ("regions", \.regions),
+            ("services", \.services),
         ] {
             for entry in sections[section]?.namedEntries(&diagnostics) ?? [] {
                 self[keyPath: entries].add(

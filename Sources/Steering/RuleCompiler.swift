@@ -76,6 +76,12 @@ private struct RuleShape: Hashable {
     var policy: Policy
     var candidates: [Candidate]
 
+    /// Whether it, or one of a service that it names, asks for cities.
+    var usesCities: Bool {
+        match?.everyMatch.contains { $0.cities != nil } ?? false
+            || candidates.contains { $0.nested.contains(where: \.usesCities) }
+    }
+
     /// Whether it gives everyone the same outcome.
     var isSameForEveryone: Bool {
         match == nil && !policy.dependsOnPlace
@@ -139,15 +145,17 @@ extension RuleCompiler {
     }
 
     private mutating func compileShape(_ rules: [RuleShape]) throws(GeoError) -> Shape {
-        var lists: [[IPNetwork]] = []
+        var lists = NetworkLists()
         let prepared = rules.map { PreparedRule($0, &lists) }
         if rules.first?.isSameForEveryone == true {
             // Nobody's place matters, so the scope is 0 and no database need be walked.
             return Shape(tree: -1, outcomes: [PreparedRule.outcome(prepared, nil, [])])
         }
+        let usesCities = rules.contains(where: \.usesCities)
         var interned: [OutcomeKey: UInt32] = [:]
         var shape = Shape(tree: Int32(trees.count))
-        let tree = try geography.compile(networks: lists) { location, matchedLists in
+        let tree = try geography.compile(networks: lists.all, withCities: usesCities) {
+            location, matchedLists in
             let key = PreparedRule.outcome(prepared, location, matchedLists)
             if let known = interned[key] { return known }
             let number = UInt32(shape.outcomes.count)
@@ -160,23 +168,55 @@ extension RuleCompiler {
     }
 }
 
-/// A rule whose networks are among the lists that are laid into the location tree.
-private struct PreparedRule {
-    let match: Match?
+/// A match whose networks are among the lists that are laid into the location tree.
+private struct PreparedMatch {
+    private let match: Match
     /// The index of its list of networks.
-    let networks: Int?
+    private let networks: Int?
+    private let regions: [PreparedMatch]
+    private let any: [PreparedMatch]
+    private let none: [PreparedMatch]
+
+    init(_ match: Match, _ lists: inout NetworkLists) {
+        self.match = match
+        networks = match.networks.map { lists.index(of: $0) }
+        regions = match.regions?.flatMap(\.parts).map { PreparedMatch($0, &lists) } ?? []
+        any = match.any?.map { PreparedMatch($0, &lists) } ?? []
+        none = match.none?.map { PreparedMatch($0, &lists) } ?? []
+    }
+
+    /// As `Match.firstMismatch`, for a place and the lists that hold the client.
+    func holds(_ location: Location?, _ matchedLists: [Int]) -> Bool {
+        if let networks, !matchedLists.contains(networks) { return false }
+        guard match.firstMismatchOfPlace(location) == nil else { return false }
+        let holds = { (inner: PreparedMatch) in inner.holds(location, matchedLists) }
+        return (match.regions == nil || regions.contains(where: holds))
+            && (match.any == nil || any.contains(where: holds)) && !none.contains(where: holds)
+    }
+}
+
+/// Lists of networks, each distinct one once.
+private struct NetworkLists {
+    private(set) var all: [[IPNetwork]] = []
+    private var indexes: [Set<IPNetwork>: Int] = [:]
+
+    mutating func index(of networks: Set<IPNetwork>) -> Int {
+        if let known = indexes[networks] { return known }
+        indexes[networks] = all.count
+        all.append(Array(networks))
+        return all.count - 1
+    }
+}
+
+/// A rule ready to be asked of places.
+private struct PreparedRule {
+    let match: PreparedMatch?
     let policy: Policy
     let candidates: [Policy.Candidate]
     let nested: [[PreparedRule]]
 
-    init(_ shape: RuleShape, _ lists: inout [[IPNetwork]]) {
-        match = shape.match
-        if let list = shape.match?.networks {
-            networks = lists.count
-            lists.append(Array(list))
-        } else {
-            networks = nil
-        }
+    init(_ shape: RuleShape, _ lists: inout NetworkLists) {
+        match = shape.match.map { PreparedMatch($0, &lists) }
         policy = shape.policy
         candidates = shape.candidates.map(\.candidate)
         nested = shape.candidates.map { $0.nested.map { PreparedRule($0, &lists) } }
@@ -186,10 +226,7 @@ private struct PreparedRule {
     static func outcome(
         _ rules: [PreparedRule], _ location: Location?, _ matchedLists: [Int]
     ) -> OutcomeKey {
-        let index = rules.firstIndex { rule in
-            let inNetworks = rule.networks.map(matchedLists.contains) ?? false
-            return rule.match?.firstMismatch(inNetworks: inNetworks, location: location) == nil
-        }
+        let index = rules.firstIndex { $0.match?.holds(location, matchedLists) ?? true }
         guard let index else { return OutcomeKey(rule: nil) }
         let rule = rules[index]
         var order = rule.policy.order(

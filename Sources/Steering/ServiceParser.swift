@@ -4,6 +4,8 @@
 // pools:
 //   main: { origins: { one: { addresses: 192.0.2.10 } } }
 //   spare: { origins: { two: { addresses: 192.0.2.20 } } }
+// regions:
+//   gulf: { countries: [AE, QA], cities: [SA/Dammam] }
 // services:
 //   web:
 //     rules:                           # the first that matches decides
@@ -12,6 +14,8 @@
 //       - match: { continents: [EU], countries: [CH, DE], subdivisions: [CH-ZH, DE-BW] }
 //         policy: weighted             # proximity, failover (if none is stated), weighted, hash, all
 //         pools: [{ pool: main, weight: 3 }, spare]
+//       - match: { regions: [SEAS, gulf], not: { any: [{ countries: ID }, { cities: [TH/Bangkok] }] } }
+//         pools: [spare]
 //       - match: { continents: AS }
 //         pools: [{ service: asia }, main]   # what that service's rules choose, or else main
 //       - pools: [main, spare]         # no match: everyone else

@@ -37,8 +37,11 @@ extension Steering {
 extension Rule {
     /// Whether it asks where a client is, apart from its network.
     fileprivate var steersByPlace: Bool {
-        policy.dependsOnPlace || match?.continents != nil || match?.countries != nil
-            || match?.subdivisions != nil
+        policy.dependsOnPlace
+            || match?.everyMatch.contains {
+                $0.continents != nil || $0.countries != nil || $0.subdivisions != nil
+                    || $0.cities != nil
+            } ?? false
     }
 }
 
@@ -50,10 +53,14 @@ extension SteeringConfiguration {
         guard kind == .country else { return }
         let cure = "; use a City database (scripts/fetch-geo gets one)"
         for rule in services.flatMap(\.rules) {
-            if rule.match?.subdivisions != nil {
+            let matches = rule.match?.everyMatch ?? []
+            for (field, isUsed) in [
+                ("subdivisions", matches.contains { $0.subdivisions != nil }),
+                ("cities", matches.contains { $0.cities != nil }),
+            ] where isUsed {
                 diagnostics.warning(
                     at: rule.position,
-                    "this rule matches subdivisions, and a Country database knows none\(cure)")
+                    "this rule matches \(field), and a Country database knows none\(cure)")
             }
             if rule.policy.dependsOnPlace {
                 diagnostics.warning(
@@ -211,6 +218,10 @@ public enum SteeringLimit {
     public static let nestedEntries = 4_096
     /// Origins that one answer may draw.
     public static let answers = 8
+    /// How deep `any` and `not` may stand in each other, and how many of them a match may have.
+    public static let matchDepth = 8
+    public static let matchParts = 256
+    public static let regions = 1_024
     /// Entries of one field of a match.
     public static let entriesPerMatch = 10_000
     /// Octets of a name: it must fit one character-string of a STEER record, and a metric's label.

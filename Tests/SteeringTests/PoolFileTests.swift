@@ -452,11 +452,12 @@ let serviceFaults: [FaultyFile] = [
     FaultyFile(
         rules: "- { match: { country: DE }, pools: main }",
         "a.yaml:8:20: error: services.web.rules[0].match: unknown key \"country\"; known here:"
-            + " networks, continents, countries, subdivisions"),
+            + " networks, continents, countries, subdivisions, cities, regions, any, not"),
     FaultyFile(
         rules: "- { match: {}, pools: main }",
         "a.yaml:8:18: error: services.web.rules[0].match: a match states at least one of networks,"
-            + " continents, countries, subdivisions; leave \"match\" out to match everyone"),
+            + " continents, countries, subdivisions, cities, regions, any, not; leave \"match\" out"
+            + " to match everyone"),
     FaultyFile(
         rules: "- { match: { countries: [DE], subdivisions: [DE-BW, US-CA] }, pools: main }",
         "a.yaml:8:51: error: services.web.rules[0].match.subdivisions: US-CA never matches, since"
