@@ -431,16 +431,6 @@ extension SteeringState {
     }
 }
 
-/// What bits are for. Draws for one purpose must not depend on those for another.
-enum Purpose: UInt64 {
-    case nested = 0x5851_F42D_4C95_7F2D
-    case origin = 0xDA94_2042_E4DD_58B5
-    case admission = 0x1405_7B7E_F767_814F
-    case poolName = 0xC2B2_AE3D_27D4_EB4F
-    case serviceName = 0x1656_67B1_9E37_79F9
-    case originName = 0x8542_4CF0_B5A9_D3E1
-}
-
 // MARK: - For explanations
 
 /// What one service contributed to a decision.
@@ -497,74 +487,5 @@ extension SteeringState {
             weights.append((cursor.position, totals.weight(of: child, admission(of: child))))
         }
         return weights
-    }
-}
-
-/// The weights of what can be used: those that are stated, times what is admitted; the stated ones
-/// alone where nothing is admitted; equal ones where all are zero.
-private struct WeightTotals: BitwiseCopyable {
-    private(set) var count = 0
-    /// How many have a weight that can be drawn.
-    var drawable: Int { admitted > 0 ? admittedCount : stated > 0 ? statedCount : count }
-    private var admittedCount = 0
-    private var statedCount = 0
-    private var admitted: UInt64 = 0
-    private var stated: UInt64 = 0
-
-    /// At most 64 children of less than 2^32 each.
-    mutating func add(_ child: Child, _ admission: Share) {
-        count += 1
-        if child.weight > 0 { statedCount += 1 }
-        if child.weight > 0, admission > 0 { admittedCount += 1 }
-        admitted += UInt64(child.weight) * UInt64(admission)
-        stated += UInt64(child.weight)
-    }
-
-    var total: UInt64 { admitted > 0 ? admitted : stated > 0 ? stated : UInt64(count) }
-
-    @inline(__always)
-    func weight(of child: Child, _ admission: Share) -> UInt64 {
-        if admitted > 0 { return UInt64(child.weight) * UInt64(admission) }
-        return stated > 0 ? UInt64(child.weight) : 1
-    }
-}
-
-// MARK: - An outcome's children in order
-
-/// How far one has come.
-struct ChildCursor: BitwiseCopyable {
-    fileprivate var index: UInt32 = 0
-    /// The place of the child that came last, from 0.
-    private(set) var position: Int32 = -1
-
-    fileprivate mutating func advance() { position += 1 }
-}
-
-extension Steering {
-    /// The next child: of the head, then of the rest what the head lacks.
-    @inline(__always)
-    func next(_ cursor: inout ChildCursor, of outcome: Outcome) -> Child? {
-        let headCount = UInt32(outcome.headCount)
-        while cursor.index < headCount + UInt32(outcome.restCount) {
-            let index = cursor.index
-            cursor.index += 1
-            if index < headCount {
-                cursor.advance()
-                return children[Int(outcome.head + index)]
-            }
-            let child = children[Int(outcome.rest + index - headCount)]
-            if headCount > 0, isInHead(child, outcome) { continue }
-            cursor.advance()
-            return child
-        }
-        return nil
-    }
-
-    private func isInHead(_ child: Child, _ outcome: Outcome) -> Bool {
-        for index in outcome.head..<outcome.head + UInt32(outcome.headCount)
-        where children[Int(index)].reference == child.reference {
-            return true
-        }
-        return false
     }
 }
