@@ -114,9 +114,15 @@ def alias_across_zones(case):
     if not case.both or not case.theirs.answer:
         return ()
     start = apex_of(lower(case.theirs.answer[0].owner), case.zones)
-    if goes_on(case) and any(
-            apex_of(target, case.zones) not in (None, start) for target in alias_targets(case.theirs.answer)):
-        return RECORDS | {"code", "tc"}
+    targets = alias_targets(case.theirs.answer)
+    # The DS of an apex is in the zone above.
+    ends_at_cut = case.query.type == TYPES["DS"] and targets and targets[-1] in case.zones
+    if not ends_at_cut and not any(apex_of(target, case.zones) not in (None, start) for target in targets):
+        return ()
+    # As far as the zone goes, both have the same aliases.
+    within = [record for record in case.theirs.answer
+              if record.type in ALIASES and apex_of(lower(record.owner), case.zones) == start]
+    return RECORDS | {"code", "tc"} if set(folded(within)) <= set(folded(case.ours.answer)) else ()
 
 
 @rule("aliases are followed twelve times")
@@ -182,9 +188,13 @@ def apex_ds(case):
     # A cut above it makes another zone the parent; none at it, none.
     foreign = parent is None or TYPES["NS"] not in parent.types.get(name, ()) or any(
         TYPES["NS"] in parent.types.get(name[start:], ()) for start in range(1, len(name) - len(parent.apex)))
-    own_soa = [lower(record.owner) for record in case.ours.authority] == [name] and types_of(case.ours.authority) == {TYPES["SOA"]}
-    no_data = case.ours.code == NOERROR and types_of(case.ours.answer) <= ALIASES and own_soa
-    return OUTCOME if no_data and foreign else ()
+    if case.ours.code != NOERROR or not types_of(case.ours.answer) <= ALIASES:
+        return ()
+    ours, theirs = ([lower(record.owner) for record in reply.authority if record.type == TYPES["SOA"]]
+                    for reply in (case.ours, case.theirs))
+    # Or the parent knows the name, and the peer asks a zone above that.
+    above = parent is not None and ours == [parent.apex] and theirs and len(theirs[0]) < len(parent.apex)
+    return OUTCOME if foreign and (ours == [name] or above) else ()
 
 
 @rule("NS at a wildcard does not delegate")
