@@ -193,22 +193,29 @@ extension SteeringState {
         return true
     }
 
-    /// Draws by weight, in two passes: what a table would save it would cost with each flip.
-    private func pickByWeight(
-        _ outcome: Outcome, _ request: Request, _ decision: inout Decision
-    ) -> Choice {
+    /// What the usable children weigh.
+    @inline(__always)
+    private func totals(of outcome: Outcome) -> WeightTotals {
         var totals = WeightTotals()
         var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
             if isUsable(child) { totals.add(child, admission(of: child)) }
         }
+        return totals
+    }
+
+    /// Draws by weight, in two passes: what a table would save it would cost with each flip.
+    private func pickByWeight(
+        _ outcome: Outcome, _ request: Request, _ decision: inout Decision
+    ) -> Choice {
+        let totals = totals(of: outcome)
         guard totals.count > 0 else { return .none }
         // Whatever is drawn, the answer has the scope of all that could have been.
         if outcome.mayHash { _ = request.prefix(&decision) }
         // The upper half of the 128-bit product maps 2^64 evenly onto the total: no share is off by
         // more than one part in 2^26.
         var point = totals.total.multipliedFullWidth(by: request.random).high
-        cursor = ChildCursor()
+        var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
             guard isUsable(child) else { continue }
             let weight = totals.weight(of: child, admission(of: child))
@@ -230,11 +237,7 @@ extension SteeringState {
     private func pickByHash(
         _ outcome: Outcome, _ request: Request, _ decision: inout Decision
     ) -> Choice {
-        var totals = WeightTotals()
-        var cursor = ChildCursor()
-        while let child = steering.next(&cursor, of: outcome) {
-            if isUsable(child) { totals.add(child, admission(of: child)) }
-        }
+        let totals = totals(of: outcome)
         guard totals.count > 0,
             let first = bestDraw(outcome, totals, after: nil, request, &decision)
         else { return .none }
@@ -475,13 +478,9 @@ extension SteeringState {
 
     /// The weights by which an outcome's usable children are drawn, with their positions.
     func weights(of outcome: Outcome) -> [(position: Int32, weight: UInt64)] {
-        var totals = WeightTotals()
-        var cursor = ChildCursor()
-        while let child = steering.next(&cursor, of: outcome) {
-            if isUsable(child) { totals.add(child, admission(of: child)) }
-        }
+        let totals = totals(of: outcome)
         var weights: [(position: Int32, weight: UInt64)] = []
-        cursor = ChildCursor()
+        var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
             guard isUsable(child) else { continue }
             weights.append((cursor.position, totals.weight(of: child, admission(of: child))))

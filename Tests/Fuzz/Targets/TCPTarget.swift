@@ -73,7 +73,10 @@ private final class FuzzConnection {
             counters: TCPCounterCells())
         let connection = TCPConnection(peer: peer, service: service)
         try? channel.pipeline.syncOperations.addHandler(connection)
-        channel.connect(to: try! SocketAddress(ipAddress: "127.0.0.1", port: 53), promise: nil)
+        guard let address = try? SocketAddress(ipAddress: "127.0.0.1", port: 53) else {
+            preconditionFailure("an address of this machine is one")
+        }
+        channel.connect(to: address, promise: nil)
     }
 
     var isClosed: Bool { !channel.isActive }
