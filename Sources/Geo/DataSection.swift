@@ -10,10 +10,11 @@ enum DataFault: Error {
     case corrupt
 }
 
-/// The keys of records that say where a network is, and of the metadata that say how large the tree is.
+/// The keys of records that say where a network is or whose, and of the metadata that say how large the
+/// tree is.
 enum DataKey: BitwiseCopyable {
-    case city, code, continent, country, en, isoCode, latitude, location, longitude, names
-    case nodeCount, recordSize, subdivisions
+    case asNumber, asOrganization, city, code, continent, country, en, isoCode, latitude, location
+    case longitude, names, nodeCount, recordSize, subdivisions
     case other
 
     static func named(_ octets: UnsafeRawBufferPointer) -> DataKey {
@@ -37,6 +38,8 @@ enum DataKey: BitwiseCopyable {
         case 10: candidate = (.nodeCount, "node_count")
         case 11: candidate = (.recordSize, "record_size")
         case 12: candidate = (.subdivisions, "subdivisions")
+        case 24: candidate = (.asNumber, "autonomous_system_number")
+        case 30: candidate = (.asOrganization, "autonomous_system_organization")
         default: return .other
         }
         for index in 0..<octets.count {

@@ -21,15 +21,44 @@ public struct Location: Hashable, Sendable {
     public var subdivisions: [String]
     public var city: String?
     public var coordinates: Coordinates?
+    /// The number of the autonomous system that announces the network; compiling a tree tells only
+    /// those that were asked for.
+    public var asn: UInt32?
 
     public init(
         continent: String? = nil, country: String? = nil, subdivisions: [String] = [],
-        city: String? = nil, coordinates: Coordinates? = nil
+        city: String? = nil, coordinates: Coordinates? = nil, asn: UInt32? = nil
     ) {
         self.continent = continent
         self.country = country
         self.subdivisions = subdivisions
         self.city = city
         self.coordinates = coordinates
+        self.asn = asn
+    }
+
+    /// Whether anything of it says where the network is: an AS number alone does not.
+    public var isPlace: Bool {
+        coordinates != nil || country != nil || continent != nil || !subdivisions.isEmpty
+            || city != nil
+    }
+
+    /// The same place in another autonomous system; nil if that leaves nothing.
+    func with(asn: UInt32?) -> Location? {
+        var result = self
+        result.asn = asn
+        return asn != nil || isPlace ? result : nil
+    }
+}
+
+/// Who announces a network.
+public struct AutonomousSystem: Hashable, Sendable {
+    /// Never 0, which is nobody's (RFC 7607).
+    public var number: UInt32
+    public var organization: String?
+
+    public init(number: UInt32, organization: String? = nil) {
+        self.number = number
+        self.organization = organization
     }
 }

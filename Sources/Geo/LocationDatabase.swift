@@ -7,7 +7,7 @@ internal import CMaxMindDB
 public import DNSWire
 internal import Glibc
 
-/// An open database of the City or Country kind, any vendor's.
+/// An open database of the City, Country or ASN kind, any vendor's.
 ///
 /// The file is mapped, not read: replace it by renaming another over it, never by writing into it.
 @safe public final class LocationDatabase: Sendable {
@@ -17,6 +17,11 @@ internal import Glibc
         case city = "City"
         /// Countries and continents alone: nothing to measure a distance to.
         case country = "Country"
+        /// The autonomous systems that announce networks, and nothing of places.
+        case asn = "ASN"
+
+        /// The kinds that say where an address is.
+        public static let places: Set<Kind> = [.city, .country]
     }
 
     public let path: String
@@ -37,7 +42,9 @@ internal import Glibc
     /// Opens and checks a database.
     ///
     /// Whole trees are checked while they are compiled, where each node is read anyway.
-    public init(path: String) throws(GeoError) {
+    ///
+    /// - Parameter kinds: what it may be; another kind is an error that says so (`isOtherKind`).
+    public init(path: String, _ kinds: Set<Kind> = Kind.places) throws(GeoError) {
         if DatabaseMetadata.treeFits(inFile: path) == false {
             throw Self.damaged(path, "its metadata state no search tree that fits into the file")
         }
@@ -56,7 +63,7 @@ internal import Glibc
             let metadata = unsafe handle.pointee.metadata
             let type = unsafe metadata.database_type.map { unsafe String(cString: $0) } ?? ""
             let version = unsafe Int(metadata.ip_version)
-            let kind = try Self.kind(ofType: type, path: path)
+            let kind = try Self.kind(ofType: type, among: kinds, path: path)
             guard version == 4 || version == 6,
                 let tree = unsafe SearchTree(
                     section: file, nodeCount: metadata.node_count,
@@ -84,14 +91,16 @@ internal import Glibc
 
     /// Opens the database to use among several: City before Country, then the one built last.
     ///
-    /// Databases of other kinds, as of autonomous systems, may lie beside it and are passed over.
+    /// Databases of other kinds than asked for may lie beside it and are passed over.
     ///
     /// - Throws: for a file that can't be read at all.
-    public static func best(among paths: [String]) throws(GeoError) -> LocationDatabase? {
+    public static func best(
+        among paths: [String], _ kinds: Set<Kind> = Kind.places
+    ) throws(GeoError) -> LocationDatabase? {
         var best: LocationDatabase?
         for path in paths {
             do throws(GeoError) {
-                let database = try LocationDatabase(path: path)
+                let database = try LocationDatabase(path: path, kinds)
                 guard let other = best else {
                     best = database
                     continue
@@ -118,6 +127,21 @@ internal import Glibc
     /// - Returns: what is known, and the network that shares the record, or that shares knowing
     ///   nothing.
     public func location(of address: IPAddress) -> (location: Location?, network: IPNetwork) {
+        let (offset, network) = record(of: address)
+        var decoder = RecordDecoder(data, kind == .asn ? .asn : .placeWithCity)
+        return (offset.flatMap { (try? decoder.location(at: $0)) ?? nil }, network)
+    }
+
+    /// Looks up who announces an address; nobody, unless the database is of the kind `asn`.
+    public func system(of address: IPAddress) -> (system: AutonomousSystem?, network: IPNetwork) {
+        let (offset, network) = record(of: address)
+        var decoder = RecordDecoder(data, .asn)
+        guard kind == .asn, let offset else { return (nil, network) }
+        return ((try? decoder.namedSystem(at: offset)) ?? nil, network)
+    }
+
+    /// The offset of an address's record, and the network that shares it.
+    private func record(of address: IPAddress) -> (offset: Int?, network: IPNetwork) {
         let bits = Int(address.family.rawValue)
         var status: Int32 = 0
         let result = unsafe lookup(address, &status)
@@ -129,9 +153,7 @@ internal import Glibc
             preconditionFailure("a length within the family's bits makes a network")
         }
         guard status == MMDB_SUCCESS, unsafe result.found_entry else { return (nil, network) }
-        var decoder = RecordDecoder(data, withCities: true)
-        let offset = unsafe Int(result.entry.offset)
-        return ((try? decoder.location(at: offset)) ?? nil, network)
+        return (unsafe Int(result.entry.offset), network)
     }
 
     private func lookup(_ address: IPAddress, _ status: inout Int32) -> MMDB_lookup_result_s {
@@ -162,15 +184,24 @@ internal import Glibc
 // MARK: - What can be wrong
 
 extension LocationDatabase {
-    /// Types in the vendors' names that have the records of a City or Country database.
-    private static func kind(ofType type: String, path: String) throws(GeoError) -> Kind {
+    /// Types in the vendors' names that have the records of these kinds.
+    private static func kind(
+        ofType type: String, among kinds: Set<Kind>, path: String
+    ) throws(GeoError) -> Kind {
         let words = type.lowercased()
-        if words.contains("city") || words.contains("enterprise") { return .city }
-        if words.contains("country") { return .country }
+        let kind: Kind? =
+            words.contains("city") || words.contains("enterprise")
+            ? .city
+            : words.contains("country") ? .country : words.contains("asn") ? .asn : nil
+        if let kind, kinds.contains(kind) { return kind }
+        let need =
+            kinds == [.asn]
+            ? "who announces an address; use an ASN database, as GeoLite2-ASN or dbip-asn-lite"
+            : "where an address is; use a City or Country database, as GeoLite2-City or"
+                + " dbip-city-lite"
         var error = GeoError(
             path: path,
-            "holds \"\(type)\", which doesn't say where an address is; use a City or Country "
-                + "database, as GeoLite2-City or dbip-city-lite (scripts/fetch-geo gets one)")
+            "holds \"\(type)\", which doesn't say \(need) (scripts/fetch-geo gets one)")
         error.isOtherKind = true
         throw error
     }

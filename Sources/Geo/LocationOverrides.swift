@@ -3,10 +3,12 @@
 //     networks:
 //       198.51.100.0/24: { country: DE, city: Frankfurt, coordinates: [50.11, 8.68] }
 //       "2001:db8:100::/40": { country: US, subdivision: VA, coordinates: [39.04, -77.49] }
-//       10.0.0.0/8: { continent: EU }
+//       10.0.0.0/8: { continent: EU, asn: 64496 }
+//     default: { country: DE, coordinates: [50.11, 8.68] }
 //
-// The most specific network holds and replaces all that the database says: a country from here with
-// coordinates from there would contradict each other.
+// The most specific network that states a place holds, and replaces all that the database says of the
+// place: a country from here with coordinates from there would contradict each other. The same goes for
+// AS numbers, apart from places. The default is for clients whom nobody locates.
 
 public import DNSWire
 public import Settings
@@ -28,13 +30,18 @@ public struct LocationOverrides: Sendable {
 
     /// In file order; no network occurs twice.
     public private(set) var entries: [Entry] = []
+    /// Where clients are whom nobody locates, with its place in the file.
+    public private(set) var fallback: (location: Location, position: SourcePosition)?
 
     /// None.
     public init() {}
 
-    /// The entry with the longest network that holds `address`; walks them all.
-    public func entry(for address: IPAddress) -> Entry? {
-        entries.filter { $0.network.contains(address) }.max {
+    /// The entry with the longest network that holds `address`, of those that say something of that
+    /// kind; walks them all.
+    public func entry(
+        for address: IPAddress, where says: (Location) -> Bool = { _ in true }
+    ) -> Entry? {
+        entries.filter { $0.network.contains(address) && says($0.location) }.max {
             $0.network.length < $1.network.length
         }
     }
@@ -45,9 +52,15 @@ public struct LocationOverrides: Sendable {
     ) -> LocationOverrides {
         var result = LocationOverrides()
         var places: [IPNetwork: SourcePosition] = [:]
-        let networks = root.mapping(["networks"], &diagnostics)?["networks"]
+        let sections = root.mapping(["networks", "default"], &diagnostics)
+        if let value = sections?["default"],
+            let location = parseLocation(value, placeKeys, &diagnostics)
+        {
+            result.fallback = (location, value.position)
+        }
+        let networks = sections?["networks"]
         for (name, key, value) in networks?.namedEntries(&diagnostics) ?? [] {
-            let location = parseLocation(value, &diagnostics)
+            let location = parseLocation(value, placeKeys + ["asn"], &diagnostics)
             guard let network = parseNetwork(name, at: key, &diagnostics) else { continue }
             if let first = places[network] {
                 diagnostics.error(
@@ -93,11 +106,13 @@ private func maskedNetwork(_ text: String) -> IPNetwork? {
 
 // MARK: - Locations
 
+/// The keys that say where a network is.
+private let placeKeys = ["continent", "country", "subdivision", "city", "coordinates"]
+
 private func parseLocation(
-    _ value: SettingsValue, _ diagnostics: inout Diagnostics
+    _ value: SettingsValue, _ keys: [String], _ diagnostics: inout Diagnostics
 ) -> Location? {
     let errors = diagnostics.errorCount
-    let keys = ["continent", "country", "subdivision", "city", "coordinates"]
     guard let mapping = value.mapping(keys, &diagnostics) else { return nil }
     var location = Location()
     if let country = mapping["country"] {
@@ -125,11 +140,13 @@ private func parseLocation(
     if let coordinates = mapping["coordinates"] {
         location.coordinates = parseCoordinates(coordinates, &diagnostics)
     }
+    location.asn = mapping["asn"].flatMap { parseASN($0, &diagnostics) }
     guard diagnostics.errorCount == errors else { return nil }
     guard location != Location() else {
         diagnostics.error(
             at: value.position,
-            "\(value.path): says nothing; give at least a country or coordinates")
+            "\(value.path): says nothing; give at least a country or coordinates"
+                + (keys.contains("asn") ? ", or an asn" : ""))
         return nil
     }
     return location

@@ -8,8 +8,17 @@
 /// Decodes places, remembering the parts that records share; for one thread, while the database
 /// lives.
 struct RecordDecoder {
+    /// What is read of a record.
+    enum Content {
+        /// All of a place but its city's name, which compiling has no use for unless rules ask for it.
+        case place
+        case placeWithCity
+        /// The AS number alone.
+        case asn
+    }
+
     private let section: DataSection
-    private let withCities: Bool
+    private let content: Content
     /// How many values the record may still have, and how many all records together.
     private var budget = 0
     private var totalBudget: Int
@@ -31,10 +40,9 @@ struct RecordDecoder {
     /// Names longer than this are no names.
     static let maximumTextLength = 1_000
 
-    /// - Parameter withCities: whether to read the city's name; compiling has no use for it.
-    init(_ section: DataSection, withCities: Bool) {
+    init(_ section: DataSection, _ content: Content) {
         self.section = section
-        self.withCities = withCities
+        self.content = content
         totalBudget = section.count * Self.maximumValuesPerOctet + Self.maximumValues
     }
 
@@ -43,6 +51,9 @@ struct RecordDecoder {
         budget = min(Self.maximumValues, totalBudget)
         let granted = budget
         defer { totalBudget -= granted - budget }
+        if content == .asn {
+            return try autonomousSystem(at: offset).map { Location(asn: $0.number) }
+        }
         var location = Location()
         let map = try section.value(at: offset)
         guard map.type == .map else { return nil }
@@ -54,7 +65,7 @@ struct RecordDecoder {
             case .continent: location.continent = try code(in: cursor, key: .code)
             case .location: location.coordinates = try coordinates(at: cursor)
             case .subdivisions: location.subdivisions = try subdivisions(at: cursor)
-            case .city where withCities: location.city = city(at: cursor)
+            case .city where content == .placeWithCity: location.city = city(at: cursor)
             default: break
             }
             try section.skip(&cursor, &budget)
@@ -62,10 +73,39 @@ struct RecordDecoder {
         if location.continent == nil {
             location.continent = location.country.flatMap(continent(ofCountry:))
         }
-        let isKnown =
-            location.coordinates != nil || location.country != nil || location.continent != nil
-            || !location.subdivisions.isEmpty || location.city != nil
-        return isKnown ? location : nil
+        return location.isPlace ? location : nil
+    }
+
+    /// What the record at `offset` says of an autonomous system, with the place of its organisation's
+    /// name; nil if it has no number, or 0, which is nobody's (RFC 7607).
+    private mutating func autonomousSystem(
+        at offset: Int
+    ) throws(DataFault) -> (number: UInt32, organization: Int?)? {
+        let map = try section.value(at: offset)
+        guard map.type == .map else { return nil }
+        var number: Int?
+        var organization: Int?
+        var cursor = map.payload
+        for _ in 0..<map.size {
+            switch try section.key(at: &cursor) {
+            case .asNumber: number = try section.integer(at: cursor)
+            case .asOrganization: organization = cursor
+            default: break
+            }
+            try section.skip(&cursor, &budget)
+        }
+        guard let number, number > 0 else { return nil }
+        return (UInt32(truncatingIfNeeded: number), organization)
+    }
+
+    /// The same for people, with the organisation's name.
+    mutating func namedSystem(at offset: Int) throws(DataFault) -> AutonomousSystem? {
+        budget = Self.maximumValues
+        guard let (number, place) = try autonomousSystem(at: offset) else { return nil }
+        let name = try place.flatMap { place throws(DataFault) in
+            try section.text(at: place, maximumLength: Self.maximumTextLength)
+        }
+        return AutonomousSystem(number: number, organization: name)
     }
 
     // MARK: - Parts of a record

@@ -1,5 +1,6 @@
 // Makes one location tree of a database, overrides and the networks of a rule list: one descent
-// through all of them at once, from the root to where none of them says anything more.
+// through all of them at once, from the root to where none of them says anything more. Where AS
+// numbers count, a tree of those that do, made the same way before, is descended beside it.
 //
 // On the way back, two halves with the same outcome become one leaf. So a leaf is the largest
 // network around its addresses in which nothing decides otherwise, and its depth is the scope that
@@ -25,6 +26,8 @@ struct LayerEntry: BitwiseCopyable {
     enum Kind: BitwiseCopyable {
         case override(Int)
         case list(Int)
+        /// What the database says in here does not count.
+        case special
         case fold(FoldedSpace)
     }
 
@@ -48,6 +51,23 @@ struct BinaryTree {
     static let firstFold: UInt32 = (1 << 23) - 8
     /// Node indices must leave room for a packed node's stride.
     static let maximumNodes = 1 << 26
+
+    /// Where a reference's next bit leads: a leaf holds on both sides.
+    @inline(__always)
+    func children(of reference: UInt32) -> (left: UInt32, right: UInt32) {
+        guard reference & Self.leafBit == 0 else { return (reference, reference) }
+        let node = nodes[Int(reference)]
+        return (UInt32(truncatingIfNeeded: node >> 32), UInt32(truncatingIfNeeded: node))
+    }
+}
+
+/// The AS numbers that count, laid out over one family: a tree whose outcomes are indices of `asns`.
+struct ASNTree {
+    var tree = BinaryTree()
+    /// The reference that the tree starts with; a leaf of 0 where no number counts.
+    var root = BinaryTree.leafBit
+    /// By outcome; 0 stands for none.
+    var asns: [UInt32?] = [nil]
 }
 
 /// Compiles one rule list; made for that, used once, and gone.
@@ -56,7 +76,9 @@ struct TreeCompiler {
     typealias Outcome = (_ location: Location?, _ matchedLists: [Int]) -> UInt32
 
     private let database: LocationDatabase?
-    private let overrides: [LocationOverrides.Entry]
+    /// What each override says, by its index.
+    private let overrides: [Location]
+    private var asnTree = ASNTree()
     /// The entries of the family that is being compiled.
     private var entries: [LayerEntry] = []
     private var family: IPAddress.Family = .ipv4
@@ -65,45 +87,66 @@ struct TreeCompiler {
     /// The sets of matched lists that occur, by index; the first is the empty one.
     private var sets: [[Int]] = [[]]
     private var setIndices: [[Int]: Int] = [[]: 0]
-    /// One for each set: what each data record came out as.
+    /// What counts beside the place: a set of lists, and an AS number.
+    private struct Context: Hashable {
+        var set = 0
+        var asn: UInt32?
+    }
+    /// Those that occur, by index; the first is that of no list and no number.
+    private var contexts = [Context()]
+    private var contextIndices = [Context(): 0]
+    /// One for each context: what each data record came out as. Their entries are as many as there
+    /// are networks that differ, however many numbers count.
     private var recordOutcomes = [OffsetTable()]
     private var overrideOutcomes: [UInt64: UInt32] = [:]
     private var lastRecord: UInt32 = 0
-    private var lastSet = -1
+    private var lastContext = -1
     private var lastLeaf: UInt32 = 0
+    /// What records say, kept as soon as there are several contexts that may ask for one.
+    private var placeIndices = OffsetTable()
+    private var places: [Location?] = []
 
     private var tree: SearchTree?
     private var decoder: RecordDecoder?
     private var nodeCount: UInt32 = 0
     private var remainingVisits = 0
 
+    /// - Parameter overrides: what `LayerEntry.Kind.override` means, by index.
     init(
-        database: LocationDatabase?, overrides: [LocationOverrides.Entry], withCities: Bool
+        database: LocationDatabase?, _ content: RecordDecoder.Content, overrides: [Location]
     ) {
         self.database = database
         self.overrides = overrides
         tree = database?.tree
-        decoder = database.map { RecordDecoder($0.data, withCities: withCities) }
+        decoder = database.map { RecordDecoder($0.data, content) }
         nodeCount = database?.tree.nodeCount ?? 0
     }
 
     /// Compiles one family.
     ///
-    /// - Parameter layers: overrides, networks of rules and folded spaces of this family.
+    /// - Parameters:
+    ///   - layers: overrides, networks of rules, special and folded spaces of this family.
+    ///   - asnTree: of this family as well, made with the same folded spaces.
     mutating func compile(
-        _ family: IPAddress.Family, layers: [LayerEntry], _ outcome: Outcome
+        _ family: IPAddress.Family, layers: [LayerEntry], beside asnTree: ASNTree = ASNTree(),
+        _ outcome: Outcome
     ) throws(CompileFault) -> (tree: BinaryTree, root: UInt32) {
         entries = layers.sorted(by: LayerEntry.precedes)
         self.family = family
+        self.asnTree = asnTree
         output = BinaryTree()
         // A sound tree has one way to each node, apart from aliases of IPv4, most of which are
         // folded and not walked. A tangled one has up to 2^128.
-        remainingVisits = 4 * Int(nodeCount) + 1_000_000
+        remainingVisits = 4 * (Int(nodeCount) + asnTree.tree.nodes.count) + 1_000_000
         // A record that means "nothing known", for what the database does not cover.
         let root = (family == .ipv4 ? tree?.ipv4Root : tree?.ipv6Root) ?? nodeCount
         let top = try descend(
-            entries: 0..<entries.count, record: root, depth: 0, override: nil, set: 0, outcome)
-        defer { output = BinaryTree() }
+            entries: 0..<entries.count, record: root, asn: asnTree.root, depth: 0, override: nil,
+            set: 0, outcome)
+        defer {
+            output = BinaryTree()
+            self.asnTree = ASNTree()
+        }
         return (output, top)
     }
 
@@ -111,10 +154,11 @@ struct TreeCompiler {
 
     /// All layers, while overrides or rule networks lie in this part of the space.
     private mutating func descend(
-        entries range: Range<Int>, record: UInt32, depth: Int, override: Int?, set: Int,
-        _ outcome: Outcome
+        entries range: Range<Int>, record: UInt32, asn: UInt32, depth: Int, override: Int?,
+        set: Int, _ outcome: Outcome
     ) throws(CompileFault) -> UInt32 {
         var range = range
+        var record = record
         var override = override
         var set = set
         // Those that are this very part come first, being sorted.
@@ -122,45 +166,72 @@ struct TreeCompiler {
             switch entries[first].kind {
             case .fold(let space):
                 return BinaryTree.leafBit | BinaryTree.firstFold + UInt32(space.rawValue)
+            case .special: record = nodeCount
             case .override(let index): override = index
             case .list(let index): set = unionIndex(set, list: index)
             }
             range = range.dropFirst()
         }
+        // What an override covers, the database does not decide.
+        if override != nil { record = nodeCount }
         guard !range.isEmpty else {
-            if let override { return try leaf(override: override, set: set, outcome) }
-            return try descend(record: record, depth: depth, set: set, outcome)
+            return try descend(
+                record: record, asn: asn, depth: depth, override: override, set: set, outcome)
         }
         let middle = firstEntry(in: range, withBit: depth)
-        var (left, right) = (record, record)
-        // What an override covers, the database does not decide.
-        if override != nil {
-            (left, right) = (nodeCount, nodeCount)
-        } else if record < nodeCount, let tree {
-            try visit(depth: depth)
-            (left, right) = tree.children(of: record)
-        }
+        let (left, right) = try children(of: record, depth: depth)
+        let (leftASN, rightASN) = asnTree.tree.children(of: asn)
         let zero = try descend(
-            entries: range.lowerBound..<middle, record: left, depth: depth + 1,
+            entries: range.lowerBound..<middle, record: left, asn: leftASN, depth: depth + 1,
             override: override, set: set, outcome)
         let one = try descend(
-            entries: middle..<range.upperBound, record: right, depth: depth + 1,
+            entries: middle..<range.upperBound, record: right, asn: rightASN, depth: depth + 1,
             override: override, set: set, outcome)
+        return try join(zero, one)
+    }
+
+    /// The database and the tree of AS numbers, as long as that has something to say.
+    private mutating func descend(
+        record: UInt32, asn: UInt32, depth: Int, override: Int?, set: Int, _ outcome: Outcome
+    ) throws(CompileFault) -> UInt32 {
+        guard asn & BinaryTree.leafBit == 0 else {
+            let number = asnTree.asns[Int(asn & ~BinaryTree.leafBit)]
+            let context = contextIndex(Context(set: set, asn: number))
+            if let override {
+                return try leaf(override: override, context: context, outcome)
+            }
+            return try descend(record: record, depth: depth, context: context, outcome)
+        }
+        let (left, right) = try children(of: record, depth: depth)
+        let (leftASN, rightASN) = asnTree.tree.children(of: asn)
+        let zero = try descend(
+            record: left, asn: leftASN, depth: depth + 1, override: override, set: set, outcome)
+        let one = try descend(
+            record: right, asn: rightASN, depth: depth + 1, override: override, set: set, outcome)
         return try join(zero, one)
     }
 
     /// The database alone: the part that visits ten million nodes.
     private mutating func descend(
-        record: UInt32, depth: Int, set: Int, _ outcome: Outcome
+        record: UInt32, depth: Int, context: Int, _ outcome: Outcome
     ) throws(CompileFault) -> UInt32 {
         guard record < nodeCount, let tree else {
-            return try leaf(record: record, set: set, outcome)
+            return try leaf(record: record, context: context, outcome)
         }
         try visit(depth: depth)
         let (left, right) = tree.children(of: record)
-        let zero = try descend(record: left, depth: depth + 1, set: set, outcome)
-        let one = try descend(record: right, depth: depth + 1, set: set, outcome)
+        let zero = try descend(record: left, depth: depth + 1, context: context, outcome)
+        let one = try descend(record: right, depth: depth + 1, context: context, outcome)
         return try join(zero, one)
+    }
+
+    /// Where a record's next bit leads: one that is no node holds on both sides.
+    private mutating func children(
+        of record: UInt32, depth: Int
+    ) throws(CompileFault) -> (left: UInt32, right: UInt32) {
+        guard record < nodeCount, let tree else { return (record, record) }
+        try visit(depth: depth)
+        return tree.children(of: record)
     }
 
     @inline(__always)
@@ -199,8 +270,17 @@ struct TreeCompiler {
         if let known = setIndices[union] { return known }
         sets.append(union)
         setIndices[union] = sets.count - 1
-        recordOutcomes.append(OffsetTable())
         return sets.count - 1
+    }
+
+    private mutating func contextIndex(_ context: Context) -> Int {
+        // Where no number counts and no list, which is nearly everywhere, this is not asked.
+        if context.set == 0, context.asn == nil { return 0 }
+        if let known = contextIndices[context] { return known }
+        contexts.append(context)
+        contextIndices[context] = contexts.count - 1
+        recordOutcomes.append(OffsetTable())
+        return contexts.count - 1
     }
 
     private func leaf(ofOutcome outcome: UInt32) throws(CompileFault) -> UInt32 {
@@ -208,47 +288,59 @@ struct TreeCompiler {
         return BinaryTree.leafBit | outcome
     }
 
-    private mutating func leaf(
-        override: Int, set: Int, _ outcome: Outcome
+    private func leaf(
+        _ location: Location?, context: Int, _ outcome: Outcome
     ) throws(CompileFault) -> UInt32 {
-        let key = UInt64(override) << 32 | UInt64(set)
+        let context = contexts[context]
+        var location = location
+        if let asn = context.asn { location = (location ?? Location()).with(asn: asn) }
+        return try leaf(ofOutcome: outcome(location, sets[context.set]))
+    }
+
+    private mutating func leaf(
+        override: Int, context: Int, _ outcome: Outcome
+    ) throws(CompileFault) -> UInt32 {
+        let key = UInt64(override) << 32 | UInt64(context)
         if let known = overrideOutcomes[key] { return known }
-        let result = try leaf(ofOutcome: outcome(overrides[override].location, sets[set]))
+        let result = try leaf(overrides[override], context: context, outcome)
         overrideOutcomes[key] = result
         return result
     }
 
     @inline(__always)
     private mutating func leaf(
-        record: UInt32, set: Int, _ outcome: Outcome
+        record: UInt32, context: Int, _ outcome: Outcome
     ) throws(CompileFault) -> UInt32 {
         // Neighbours often share their record.
-        if record == lastRecord, set == lastSet { return lastLeaf }
+        if record == lastRecord, context == lastContext { return lastLeaf }
         let result: UInt32
-        if let known = recordOutcomes[set][record] {
+        if let known = recordOutcomes[context][record] {
             result = BinaryTree.leafBit | known
         } else {
-            result = try newLeaf(record: record, set: set, outcome)
-            recordOutcomes[set][record] = result & ~BinaryTree.leafBit
+            result = try leaf(try location(of: record), context: context, outcome)
+            recordOutcomes[context][record] = result & ~BinaryTree.leafBit
         }
-        (lastRecord, lastSet, lastLeaf) = (record, set, result)
+        (lastRecord, lastContext, lastLeaf) = (record, context, result)
         return result
     }
 
+    /// What a record says; decoded twice at most, however many contexts ask for it.
     @inline(never)
-    private mutating func newLeaf(
-        record: UInt32, set: Int, _ outcome: Outcome
-    ) throws(CompileFault) -> UInt32 {
-        var location: Location?
-        if record != nodeCount, let database {
-            let offset = Int(record) - Int(nodeCount) - SearchTree.separatorLength
-            guard offset >= 0, offset < database.data.count else { throw .strayRecord }
-            do {
-                location = try decoder?.location(at: offset)
-            } catch {
-                throw .corruptRecord
-            }
+    private mutating func location(of record: UInt32) throws(CompileFault) -> Location? {
+        guard record != nodeCount, let database else { return nil }
+        if contexts.count > 1, let known = placeIndices[record] { return places[Int(known)] }
+        let offset = Int(record) - Int(nodeCount) - SearchTree.separatorLength
+        guard offset >= 0, offset < database.data.count else { throw .strayRecord }
+        let location: Location?
+        do {
+            location = try decoder?.location(at: offset)
+        } catch {
+            throw .corruptRecord
         }
-        return try leaf(ofOutcome: outcome(location, sets[set]))
+        if contexts.count > 1 {
+            placeIndices[record] = UInt32(places.count)
+            places.append(location)
+        }
+        return location
     }
 }

@@ -28,9 +28,10 @@ public struct ExplanationDocument: Encodable, Sendable {
         /// The IPv4 address inside an IPv6 one that was located.
         var locatedAs: String?
         var place: Place?
+        var system: System?
 
         enum CodingKeys: String, CodingKey {
-            case network, resolver, place
+            case network, resolver, place, system
             case goneByResolver = "gone_by_resolver"
             case locatedAs = "located_as"
         }
@@ -48,6 +49,16 @@ public struct ExplanationDocument: Encodable, Sendable {
         var city: String?
         var latitude: Double?
         var longitude: Double?
+    }
+
+    /// Who announces the client's network.
+    struct System: Encodable {
+        var asn: UInt32
+        var organization: String?
+        /// As in `Place`.
+        var source: String
+        var network: String?
+        var defined: String?
     }
 
     struct Level: Encodable {
@@ -119,29 +130,37 @@ extension Explanation {
 
     private var clientDocument: ExplanationDocument.Client {
         var place: ExplanationDocument.Place?
-        if let location = located.location {
+        if let location = located.location, location.isPlace {
+            let source = located.source.document
             place = .init(
-                source: "", network: "", subdivisions: location.subdivisions)
-            switch located.source {
-            case .override(let network, let position):
-                place?.source = "override"
-                place?.network = network.description
-                place?.defined = position.description
-            case .database(let network):
-                place?.source = "database"
-                place?.network = network.description
-            case .unknown: break
-            }
-            place?.continent = location.continent
-            place?.country = location.country
-            place?.city = location.city
-            place?.latitude = location.coordinates?.latitude
-            place?.longitude = location.coordinates?.longitude
+                source: source.word, network: source.network ?? "", defined: source.defined,
+                continent: location.continent, country: location.country,
+                subdivisions: location.subdivisions, city: location.city,
+                latitude: location.coordinates?.latitude,
+                longitude: location.coordinates?.longitude)
+        }
+        let source = located.systemSource.document
+        let system = located.system.map {
+            ExplanationDocument.System(
+                asn: $0.number, organization: $0.organization, source: source.word,
+                network: source.network, defined: source.defined)
         }
         return .init(
             network: "\(client.address)/\(client.knownBits)",
             resolver: client.resolver?.description, goneByResolver: decision.wentByResolver,
-            locatedAs: located.foldedIPv4?.description, place: place)
+            locatedAs: located.foldedIPv4?.description, place: place, system: system)
+    }
+}
+
+extension LocatedAddress.Source {
+    fileprivate var document: (word: String, network: String?, defined: String?) {
+        switch self {
+        case .override(let network, let position):
+            ("override", network.description, position.description)
+        case .database(let network): ("database", network.description, nil)
+        case .special(let network, _): ("special", network.description, nil)
+        case .unknown: ("unknown", nil, nil)
+        }
     }
 }
 

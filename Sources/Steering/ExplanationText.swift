@@ -12,6 +12,7 @@ extension Explanation {
             ("client", clientText),
             ("place", placeText),
         ]
+        if let systemText { lines.append(("asn", systemText)) }
         for (depth, level) in levels.enumerated() {
             if depth > 0 { lines.append(("service", level.service)) }
             for rule in level.rules {
@@ -46,12 +47,15 @@ extension Explanation {
             switch located.source {
             case .override(let network, let position): "\(network), \(position)"
             case .database(let network): "\(network), database"
+            case .special(let network, let use): "\(network), \(use)"
             case .unknown:
                 hasDatabase
                     ? "neither database nor overrides know it"
                     : "there is no geo database, and no override knows it"
             }
-        guard let location = located.location else { return "unknown (\(source))" }
+        guard let location = located.location, location.isPlace else {
+            return "unknown (\(source))"
+        }
         var parts: [String] = []
         if let city = location.city { parts.append(city) }
         if let country = location.country {
@@ -64,6 +68,17 @@ extension Explanation {
             location.coordinates.map { "at \(degrees($0.latitude)), \(degrees($0.longitude))" }
             ?? "without coordinates"
         return "\(place), \(coordinates) (\(source))"
+    }
+
+    /// Who announces the client's network, if anybody knows.
+    private var systemText: String? {
+        guard let system = located.system else { return nil }
+        let name = "AS\(system.number)" + (system.organization.map { " \($0)" } ?? "")
+        return switch located.systemSource {
+        case .override(let network, let position): "\(name) (\(network), \(position))"
+        case .database(let network): "\(name) (\(network), database)"
+        case .special, .unknown: name
+        }
     }
 
     private static func ruleText(_ rule: RuleStep) -> String {

@@ -25,6 +25,8 @@ struct Loaded: Sendable {
         let database =
             geography.database.map { "\($0.type) of \(dayText($0.buildDate))" }
             ?? "no geo database"
+        let systems =
+            geography.asnDatabase.map { ", \($0.type) of \(dayText($0.buildDate))" } ?? ""
         let apexes = zones.zones.prefix(3).map(\.apex.description).joined(separator: " ")
         let more = zones.zones.count > 3 ? " …" : ""
         let records = zones.zones.reduce(0) { $0 + $1.recordCount }
@@ -32,7 +34,7 @@ struct Loaded: Sendable {
             + "\(counted(records, "record")), "
             + "\(counted(configuration.services.count, "service")) over "
             + "\(counted(configuration.pools.count, "pool")), "
-            + "\(counted(probes.probeCount, "probe target")); \(database)"
+            + "\(counted(probes.probeCount, "probe target")); \(database)\(systems)"
     }
 }
 
@@ -213,7 +215,7 @@ struct Loader: Sendable {
         return (files, files.count == names.count)
     }
 
-    /// Opens the database that is meant and reads the overrides beside it.
+    /// Opens the databases that are meant and reads the overrides beside them.
     private func loadGeography(
         _ settings: ServerSettings, _ diagnostics: inout Diagnostics
     ) -> Geography? {
@@ -226,8 +228,14 @@ struct Loader: Sendable {
         }
         let directory = isFile ? parentDirectory(place) : place
         var database: LocationDatabase?
+        var asnDatabase: LocationDatabase?
         do {
             database = isFile ? try LocationDatabase(path: place) : try newestDatabase(in: place)
+            let files = listDirectory(directory, suffix: ".mmdb") ?? []
+            // Where one file is named, the others there are nobody's choice: a damaged one is no fault.
+            let readable =
+                isFile ? files.filter { (try? LocationDatabase(path: $0, [.asn])) != nil } : files
+            asnDatabase = try LocationDatabase.best(among: readable, [.asn])
         } catch {
             diagnostics.error(at: SourcePosition(file: error.path), error.message)
             return nil
@@ -243,7 +251,7 @@ struct Loader: Sendable {
         {
             overrides = LocationOverrides.parse(root, &diagnostics)
         }
-        return Geography(database: database, overrides: overrides)
+        return Geography(database: database, asnDatabase: asnDatabase, overrides: overrides)
     }
 
     /// The database to use: the best of those a user put there, else the coarse one that is shipped.

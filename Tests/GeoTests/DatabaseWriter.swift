@@ -247,6 +247,15 @@ func placeRecord(
     return .map(entries)
 }
 
+/// A record of an autonomous system, as MaxMind writes it.
+func systemRecord(_ number: UInt32, _ organization: String? = "Example") -> DataValue {
+    var entries: [(String, DataValue)] = [("autonomous_system_number", .uint32(number))]
+    if let organization {
+        entries.append(("autonomous_system_organization", .text(organization)))
+    }
+    return .map(entries)
+}
+
 /// A network from text that is known to be one.
 func net(_ text: String) -> IPNetwork { IPNetwork(text)! }
 

@@ -10,13 +10,17 @@ struct HostileDatabaseTests {
     private func use(_ octets: [UInt8]) -> GeoError? {
         let file = TemporaryFile(octets)
         do throws(GeoError) {
-            let database = try LocationDatabase(path: file.path)
+            let database = try LocationDatabase(path: file.path, [.city, .asn])
             for text in ["192.0.2.1", "0.0.0.0", "255.255.255.255", "2001:db8::1", "::", "ffff::"] {
                 _ = database.location(of: ip(text))
+                _ = database.system(of: ip(text))
             }
-            let tree = try Geography(database: database).compile(networks: [[net("10.0.0.0/8")]]) {
-                location, lists in UInt32(lists.count) + (location == nil ? 0 : 2)
-            }
+            let geography =
+                database.kind == .asn
+                ? Geography(database: nil, asnDatabase: database) : Geography(database: database)
+            let tree = try geography.compile(
+                networks: [[net("10.0.0.0/8")]], asns: [64_500, 64_501]
+            ) { location, lists in UInt32(lists.count) + (location == nil ? 0 : 2) }
             _ = tree.lookup(ip("192.0.2.1"))
             return nil
         } catch {
@@ -24,22 +28,31 @@ struct HostileDatabaseTests {
         }
     }
 
-    private func sample(recordBits: Int) -> [UInt8] {
-        DatabaseWriter(recordBits: recordBits).octets([
+    private func sample(recordBits: Int, ofSystems: Bool = false) -> [UInt8] {
+        if ofSystems {
+            return DatabaseWriter(recordBits: recordBits, type: "Test-ASN").octets([
+                (net("192.0.2.0/24"), systemRecord(64_500)),
+                (net("198.51.100.0/22"), systemRecord(64_501, nil)),
+                (net("2001:db8::/32"), systemRecord(64_502)),
+            ])
+        }
+        return DatabaseWriter(recordBits: recordBits).octets([
             (net("192.0.2.0/24"), placeRecord("DE", latitude: 50.11, longitude: 8.68)),
             (net("198.51.100.0/22"), placeRecord("FR", latitude: 48.85, longitude: 2.35)),
             (net("2001:db8::/32"), placeRecord("JP", continent: "AS")),
         ])
     }
 
-    @Test("the sample is sound, so that what follows tests damage", arguments: [24, 28, 32])
-    func sound(recordBits: Int) {
-        #expect(use(sample(recordBits: recordBits)) == nil)
+    @Test(
+        "the sample is sound, so that what follows tests damage", arguments: [24, 28, 32],
+        [false, true])
+    func sound(recordBits: Int, ofSystems: Bool) {
+        #expect(use(sample(recordBits: recordBits, ofSystems: ofSystems)) == nil)
     }
 
-    @Test("a file cut off anywhere is refused or read", arguments: [24, 28, 32])
-    func truncated(recordBits: Int) {
-        let octets = sample(recordBits: recordBits)
+    @Test("a file cut off anywhere is refused or read", arguments: [24, 28, 32], [false, true])
+    func truncated(recordBits: Int, ofSystems: Bool) {
+        let octets = sample(recordBits: recordBits, ofSystems: ofSystems)
         for length in 0..<octets.count {
             let error = use(Array(octets.prefix(length)))
             // Without its metadata a file is no database.
@@ -67,7 +80,7 @@ struct HostileDatabaseTests {
     @Test("flipped octets in tree and data do no harm", arguments: UInt64(0)..<12)
     func flipped(seed: UInt64) {
         var random = Randomness(seed: seed)
-        let octets = sample(recordBits: [24, 28, 32][Int(seed % 3)])
+        let octets = sample(recordBits: [24, 28, 32][Int(seed % 3)], ofSystems: seed % 2 > 0)
         // Past this the metadata begins, which libmaxminddb reads.
         let end = octets.count - 200
         for _ in 0..<150 {
@@ -87,21 +100,25 @@ struct HostileDatabaseTests {
             // A node that leads to itself, one that leads back, one that points behind the data,
             // and one that points into the separator.
             ([(0, 0)], "runs in circles"),
-            ([(1, 2), (0, 2)], "runs in circles"),
+            ([(2, 1), (2, 0)], "runs in circles"),
             ([(1, 0xFF_FFFF), (2, 2)], "points outside its data"),
             ([(1, 1), (2 + 5, 2)], "points outside its data"),
         ] as [([(UInt32, UInt32)], String)])
     func tangled(nodes: [(UInt32, UInt32)], reason: String) throws {
-        let octets = DatabaseWriter().file(nodes: nodes, data: Self.record)
-        #expect(try #require(use(octets)).message.contains(reason))
+        for type in ["Test-City", "Test-ASN"] {
+            let octets = DatabaseWriter(type: type).file(nodes: nodes, data: Self.record)
+            #expect(try #require(use(octets)).message.contains(reason))
+        }
     }
 
     @Test("a tree whose branches meet again on every level ends soon")
     func doubling() throws {
         // 2^128 ways from the root, in 128 nodes.
         let nodes = (0..<128).map { (UInt32($0 + 1), UInt32($0 + 1)) }
-        let octets = DatabaseWriter().file(nodes: nodes, data: Self.record)
-        #expect(try #require(use(octets)).message.contains("runs in circles"))
+        for type in ["Test-City", "Test-ASN"] {
+            let octets = DatabaseWriter(type: type).file(nodes: nodes, data: Self.record)
+            #expect(try #require(use(octets)).message.contains("runs in circles"))
+        }
     }
 
     @Test(
@@ -115,8 +132,10 @@ struct HostileDatabaseTests {
             [0xE1, 0x41, 0x61] + Array(repeating: [0x01, 0x04], count: 10_000).flatMap(\.self),
         ] as [[UInt8]])
     func corruptRecords(data: [UInt8]) throws {
-        let octets = DatabaseWriter().file(nodes: [(17, 1)], data: data)
-        #expect(try #require(use(octets)).message.contains("can't be decoded"))
+        for type in ["Test-City", "Test-ASN"] {
+            let octets = DatabaseWriter(type: type).file(nodes: [(17, 1)], data: data)
+            #expect(try #require(use(octets)).message.contains("can't be decoded"))
+        }
     }
 
     @Test("thousands of records that share one huge map end soon")
@@ -139,8 +158,10 @@ struct HostileDatabaseTests {
             }
             nodes.append((child(2 * index), child(2 * index + 1)))
         }
-        let octets = DatabaseWriter(ipVersion: 4).file(nodes: nodes, data: data)
-        #expect(try #require(use(octets)).message.contains("can't be decoded"))
+        for type in ["Test-City", "Test-ASN"] {
+            let octets = DatabaseWriter(ipVersion: 4, type: type).file(nodes: nodes, data: data)
+            #expect(try #require(use(octets)).message.contains("can't be decoded"))
+        }
     }
 }
 

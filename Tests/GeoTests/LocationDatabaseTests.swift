@@ -156,9 +156,10 @@ struct LocationDatabaseTests {
         let tree = try geography.compile(networks: []) { location, _ in
             location?.country == "DE" ? 1 : 0
         }
-        #expect(tree.lookup(ip("200.0.0.1")) == LocationMatch(outcome: 1, scope: 1))
+        // Of 192.0.0.0/8 parts are private: what the database says of them does not count.
+        #expect(tree.lookup(ip("200.0.0.1")) == LocationMatch(outcome: 1, scope: 5))
         #expect(tree.lookup(ip("2001:db8::1")).outcome == 0)
-        #expect(tree.lookup(ip("::ffff:200.0.0.1")) == LocationMatch(outcome: 1, scope: 97))
+        #expect(tree.lookup(ip("::ffff:200.0.0.1")) == LocationMatch(outcome: 1, scope: 101))
         #expect(geography.find(ip("2001:db8::1")).source == .unknown)
     }
 
@@ -171,7 +172,7 @@ struct LocationDatabaseTests {
         let tree = try Geography(database: database).compile(networks: []) { location, _ in
             location == nil ? 0 : 1
         }
-        #expect(tree.lookup(ip("1.2.3.4")) == LocationMatch(outcome: 1, scope: 0))
+        #expect(tree.lookup(ip("1.2.3.4")) == LocationMatch(outcome: 1, scope: 8))
         #expect(tree.lookup(ip("100::1")).outcome == 0)
     }
 
@@ -218,6 +219,58 @@ struct LocationDatabaseTests {
         #expect(throws: GeoError.self) {
             try LocationDatabase.best(among: [new.path, damaged.path])
         }
+    }
+
+    @Test("of several ASN databases the newest is used, and what it says is read")
+    func systems() throws {
+        let write = { (type: String, built: UInt64, record: DataValue) in
+            TemporaryFile(
+                DatabaseWriter(type: type, buildDate: built).octets([
+                    (net("192.0.2.0/24"), record),
+                    (net("2001:db8::/32"), systemRecord(64_501, nil)),
+                ]))
+        }
+        let city = write("GeoLite2-City", 9, systemRecord(1))
+        let old = write("GeoLite2-ASN", 6, systemRecord(2))
+        let new = write("DBIP-ASN-Lite (compat=GeoLite2-ASN)", 7, systemRecord(64_500, "Example"))
+        let paths = [city, new, old].map(\.path)
+        let database = try #require(try LocationDatabase.best(among: paths, [.asn]))
+        #expect(database.path == new.path && database.kind == .asn)
+        #expect(
+            database.system(of: ip("192.0.2.7"))
+                == (AutonomousSystem(number: 64_500, organization: "Example"), net("192.0.2.0/24")))
+        #expect(database.location(of: ip("192.0.2.7")).location == Location(asn: 64_500))
+        #expect(database.system(of: ip("2001:db8::1")).system == AutonomousSystem(number: 64_501))
+        #expect(database.system(of: ip("198.51.100.1")).system == nil)
+        // Whoever asks for places gets none of them, and a City database announces nothing.
+        #expect(try LocationDatabase.best(among: [new.path, old.path]) == nil)
+        let other = try LocationDatabase(path: city.path)
+        #expect(other.system(of: ip("192.0.2.7")).system == nil)
+        #expect(other.location(of: ip("192.0.2.7")).location == nil)
+        let error = #expect(throws: GeoError.self) {
+            try LocationDatabase(path: city.path, [.asn])
+        }
+        #expect(error?.message.contains("use an ASN database") == true)
+    }
+
+    @Test(
+        "numbers that nobody has, or that are none, are absent",
+        arguments: [
+            .map([("autonomous_system_number", .uint32(0))]),
+            .map([("autonomous_system_number", .text("64500"))]),
+            .map([("autonomous_system_number", .uint64(64_500))]),
+            .map([("autonomous_system_organization", .text("Example"))]),
+            .text("AS64500"),
+        ] as [DataValue])
+    func noSystem(record: DataValue) throws {
+        let file = TemporaryFile(
+            DatabaseWriter(type: "X-ASN").octets([(net("192.0.2.0/24"), record)]))
+        let database = try LocationDatabase(path: file.path, [.asn])
+        #expect(database.system(of: ip("192.0.2.1")).system == nil)
+        let tree = try Geography(database: nil, asnDatabase: database).compile(
+            networks: [], asns: [64_500]
+        ) { location, _ in location == nil ? 0 : 1 }
+        #expect(tree.lookup(ip("192.0.2.1")).outcome == 0)
     }
 
     @Test("files that are none, or not there, are refused with the reason")

@@ -168,6 +168,77 @@ struct LocationOverridesTests {
         #expect(tree.lookup(ip("192.0.2.200")).scope == 25)
     }
 
+    @Test("an override of one kind leaves the other to whoever else knows it")
+    func kinds() throws {
+        let places = TemporaryFile(
+            DatabaseWriter().octets([
+                (net("192.0.2.0/24"), placeRecord("DE")), (net("10.0.0.0/8"), placeRecord("US")),
+            ]))
+        let systems = TemporaryFile(
+            DatabaseWriter(type: "Test-ASN").octets([
+                (net("192.0.2.0/24"), systemRecord(64_500)), (net("10.0.0.0/8"), systemRecord(3)),
+            ]))
+        let overrides = parse(
+            """
+            networks:
+              192.0.2.0/26: { asn: AS64501 }
+              192.0.2.32/27: { country: FR }
+              192.0.2.64/26: { country: JP, asn: 64502 }
+              10.1.0.0/16: { asn: 64503 }
+            """
+        ).overrides
+        let geography = Geography(
+            database: try LocationDatabase(path: places.path),
+            asnDatabase: try LocationDatabase(path: systems.path, [.asn]), overrides: overrides)
+        let tree = try geography.compile(networks: [], asns: [64_501, 64_502, 64_503, 3]) {
+            location, _ in
+            ["DE": 1, "FR": 2, "JP": 3, "US": 4][location?.country ?? "", default: 0] * 10
+                + (location?.asn.map { $0 % 64_500 } ?? 0)
+        }
+        for (text, country, asn, outcome) in [
+            ("192.0.2.1", "DE", 64_501, 11), ("192.0.2.33", "FR", 64_501, 21),
+            ("192.0.2.65", "JP", 64_502, 32),
+            // A number that no rule asks for.
+            ("192.0.2.129", "DE", 64_500, 10),
+            // What databases say of private space does not count.
+            ("10.0.0.1", nil, nil, 0), ("10.1.0.1", nil, 64_503, 3),
+        ] as [(String, String?, UInt32?, UInt32)] {
+            let located = geography.find(ip(text))
+            #expect(located.location?.country == country && located.location?.asn == asn, "\(text)")
+            #expect(located.system?.number == asn)
+            #expect(tree.lookup(ip(text)).outcome == outcome, "\(text)")
+        }
+        #expect(
+            geography.find(ip("10.1.0.1")).source
+                == .special(net("10.0.0.0/8"), "private space, RFC 1918"))
+        #expect(geography.find(ip("192.0.2.1")).source == .database(net("192.0.2.0/24")))
+    }
+
+    @Test("the default is a place, and has no AS number")
+    func fallback() {
+        let (overrides, errors) = parse("default: { country: DE, coordinates: [50.11, 8.68] }")
+        #expect(errors == [])
+        #expect(overrides.fallback?.location.country == "DE")
+        #expect(overrides.fallback?.position.line == 1)
+        #expect(parse("default: { asn: 64500 }").errors.first?.contains("unknown key") == true)
+        #expect(parse("default: {}").errors.first?.contains("says nothing") == true)
+    }
+
+    @Test(
+        "AS numbers that nobody has are told",
+        arguments: [
+            ("0", "AS 0 is nobody's"), ("23456", "give the real one"),
+            ("4294967296", "go up to 4294967295"), ("AS4294967295", "is nobody's"),
+            ("65535", "is nobody's"), ("-1", "expected an AS number, as 64496 or AS64496"),
+            ("AS", "expected an AS number"), ("1.10", "expected an AS number"),
+            ("[1]", "expected an AS number"),
+        ])
+    func badNumbers(text: String, message: String) {
+        let errors = parse("networks:\n  10.0.0.0/8: { asn: \(text) }").errors
+        #expect(errors.count == 1)
+        #expect(errors.first?.contains(message) == true, "\(errors)")
+    }
+
     @Test("all countries of ISO 3166-1 are known, and Kosovo")
     func countryList() {
         #expect(countries.count == 250)

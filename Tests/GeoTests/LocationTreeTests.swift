@@ -8,7 +8,11 @@ import Testing
 /// Random small layers with the same questions answered the slow and plain way.
 private struct Layers {
     var database: [(network: IPNetwork, country: String)] = []
-    var overrides: [(network: IPNetwork, country: String)] = []
+    /// A second database; empty where there is none.
+    var systems: [(network: IPNetwork, asn: UInt32)] = []
+    var overrides: [(network: IPNetwork, country: String?, asn: UInt32?)] = []
+    /// The AS numbers that rules ask for.
+    var asked: Set<UInt32> = []
     var lists: [[IPNetwork]] = []
     /// Few outcomes, so that neighbours often merge.
     var outcomeCount: UInt32
@@ -16,8 +20,10 @@ private struct Layers {
     /// Where random networks lie: dense corners, so that they nest, touch and overlap.
     static let corners = [
         "10.0.0.0/24", "0.0.0.0/2", "203.0.113.128/25", "2001:db8::/120", "2001:db8:8000::/33",
-        "2000::/3", "::/0", "2001::/24", "2003::/16", "64:ff9a::/31",
+        "2000::/3", "::/0", "2001::/24", "2003::/16", "64:ff9a::/31", "172.15.255.0/24", "fe00::/8",
     ].map(net)
+
+    static let asns: [UInt32] = [64_500, 4_200_000_001, 64_501, 1]
 
     init(seed: UInt64) {
         var random = Randomness(seed: seed)
@@ -29,10 +35,24 @@ private struct Layers {
         }
         for _ in 0..<Int.random(in: 0...6, using: &random) {
             let network = Self.network(&random, allowFolded: false)
-            if !overrides.contains(where: { $0.network == network }) {
-                overrides.append((network, countries.randomElement(using: &random)!))
+            guard !overrides.contains(where: { $0.network == network }) else { continue }
+            let says = Int.random(in: 1...3, using: &random)
+            overrides.append(
+                (
+                    network, says & 1 > 0 ? countries.randomElement(using: &random) : nil,
+                    says & 2 > 0 ? Self.asns.randomElement(using: &random) : nil
+                ))
+        }
+        if seed % 5 > 0 {
+            for _ in 0..<Int.random(in: 1...25, using: &random) {
+                systems.append(
+                    (
+                        Self.network(&random, allowFolded: true),
+                        Self.asns.randomElement(using: &random)!
+                    ))
             }
         }
+        asked = Set(Self.asns.prefix(Int.random(in: 0...Self.asns.count, using: &random)))
         lists = (0..<Int.random(in: 0...3, using: &random)).map { _ in
             (0..<Int.random(in: 0...5, using: &random)).map { _ in
                 Self.network(&random, allowFolded: true)
@@ -55,39 +75,51 @@ private struct Layers {
     /// What the definitions say of an address, in as many words.
     func outcome(of address: IPAddress) -> UInt32 {
         let located = FoldedSpace.ipv4(in: address) ?? address
-        let stated = overrides.filter { $0.network.contains(located) }
-            .max { $0.network.length < $1.network.length }?.country
+        let overriding = overrides.filter { $0.network.contains(located) }
+            .sorted { $0.network.length > $1.network.length }
+        // What databases say of space that everybody uses does not count.
+        let isSpecial = SpecialSpace.containing(located) != nil
+        let country =
+            overriding.lazy.compactMap(\.country).first
+            ?? (isSpecial
+                ? nil : recorded(located, database.map(\.network)).map { database[$0].country })
+        let asn =
+            overriding.lazy.compactMap(\.asn).first
+            ?? (isSpecial
+                ? nil : recorded(located, systems.map(\.network)).map { systems[$0].asn })
+        let matched = lists.indices.filter { lists[$0].contains { $0.contains(located) } }
+        return choose(country, asn.flatMap { asked.contains($0) ? $0 : nil }, matched)
+    }
+
+    /// The index of the network that a database of these has for an address.
+    private func recorded(_ located: IPAddress, _ database: [IPNetwork]) -> Int? {
         // A database keeps IPv4 in ::/96, where wide networks of IPv6 hold for it too; of equal
         // networks the last was written.
         let path = IPAddress(
             family: .ipv6, high: located.family == .ipv4 ? 0 : located.high,
             low: located.family == .ipv4 ? UInt64(located.ipv4Bits) : located.low)
-        let pathLength = { (network: IPNetwork) in
-            network.length + (network.address.family == .ipv4 ? 96 : 0)
+        let pathLength = { (index: Int) in
+            database[index].length + (database[index].address.family == .ipv4 ? 96 : 0)
         }
-        let recorded = database.enumerated()
-            .filter { $0.element.network.contains(located) || $0.element.network.contains(path) }
-            .max {
-                (pathLength($0.element.network), $0.offset)
-                    < (pathLength($1.element.network), $1.offset)
-            }?.element.country
-        let country = stated ?? recorded
-        let matched = lists.indices.filter { lists[$0].contains { $0.contains(located) } }
-        return choose(country, matched)
+        return database.indices
+            .filter { database[$0].contains(located) || database[$0].contains(path) }
+            .max { (pathLength($0), $0) < (pathLength($1), $1) }
     }
 
-    func choose(_ country: String?, _ matched: [Int]) -> UInt32 {
+    func choose(_ country: String?, _ asn: UInt32?, _ matched: [Int]) -> UInt32 {
         var mixer = Randomness(
             seed: country.map { UInt64($0.utf8.reduce(1) { $0 * 31 + Int($1) }) } ?? 0)
-        var value = mixer.next()
+        var value = mixer.next() ^ UInt64(asn ?? 0) &* 0x9E37_79B9_7F4A_7C15
         for index in matched { value = value &* 31 &+ UInt64(index) + 7 }
         return UInt32(value >> 33) % outcomeCount
     }
 
     func compile() throws -> LocationTree {
         var text = ""
-        for (network, country) in overrides {
-            text += "  \"\(network)\": { country: \(country) }\n"
+        for (network, country, asn) in overrides {
+            let says = [country.map { "country: \($0)" }, asn.map { "asn: \($0)" }]
+            text +=
+                "  \"\(network)\": { \(says.compactMap(\.self).joined(separator: ", ")) }\n"
         }
         var diagnostics = Diagnostics()
         let root = parseSettings(
@@ -98,15 +130,24 @@ private struct Layers {
         let file = TemporaryFile(
             DatabaseWriter(recordBits: [24, 28, 32][database.count % 3]).octets(
                 database.map { ($0.network, placeRecord($0.country)) }))
+        var writer = DatabaseWriter(recordBits: [32, 24, 28][systems.count % 3])
+        writer.type = "Test-ASN"
+        let asnFile = TemporaryFile(
+            writer.octets(systems.map { ($0.network, systemRecord($0.asn)) }))
         let geography = Geography(
-            database: try LocationDatabase(path: file.path), overrides: parsed)
-        return try geography.compile(networks: lists) { choose($0?.country, $1) }
+            database: try LocationDatabase(path: file.path),
+            asnDatabase: systems.isEmpty ? nil : try LocationDatabase(path: asnFile.path, [.asn]),
+            overrides: parsed)
+        return try geography.compile(networks: lists, asns: asked) {
+            choose($0?.country, $0?.asn, $1)
+        }
     }
 
     /// Where anything can change: the start of each network, and what follows its end.
     var boundaries: [IPAddress] {
         let networks =
-            database.map(\.network) + overrides.map(\.network) + lists.flatMap(\.self)
+            database.map(\.network) + systems.map(\.network) + overrides.map(\.network)
+            + lists.flatMap(\.self) + SpecialSpace.networks.map(\.network)
         return networks.flatMap { network in
             let last = lastAddress(of: network)
             let (low, carry) = last.low.addingReportingOverflow(1)
@@ -253,7 +294,8 @@ struct LocationTreeTests {
     @Test("without database, networks and overrides, all of IPv4 is one network")
     func nothing() throws {
         var calls = 0
-        let tree = try Geography(database: nil).compile(networks: [[], []]) { location, lists in
+        let tree = try Geography(database: nil).compile(networks: [[], []], asns: [64_500]) {
+            location, lists in
             calls += 1
             #expect(location == nil && lists == [])
             return 3

@@ -12,7 +12,8 @@ extension FuzzTarget {
         let file = FuzzFile()
         return { octets in
             file.write(octets)
-            guard let database = try? LocationDatabase(path: file.path) else { return nil }
+            guard let database = try? LocationDatabase(path: file.path, [.city, .country, .asn])
+            else { return nil }
             if let fault = readerFault(octets, database) { return fault }
             return compilerFault(database)
         }
@@ -64,7 +65,7 @@ private func readerFault(_ octets: [UInt8], _ database: LocationDatabase) -> Str
     else { return "a tree that fits the mapped file does not fit its copy" }
     let start = tree.length + SearchTree.separatorLength
     guard let data = unsafe DataSection(.init(rebasing: file[start...])) else { return nil }
-    var decoder = RecordDecoder(data, withCities: true)
+    var decoder = RecordDecoder(data, database.kind == .asn ? .asn : .placeWithCity)
     for node in 0..<min(tree.nodeCount, 2_000) {
         let children = tree.children(of: node)
         for record in [children.left, children.right] where record > tree.nodeCount {
