@@ -12,6 +12,8 @@ public struct LocatedAddress: Hashable, Sendable {
         case database(IPNetwork)
         /// Space that everybody uses for himself, with its use: no database is asked.
         case special(IPNetwork, String)
+        /// The default of `geo/overrides.yaml`, with its place there, as nobody knows.
+        case fallback(SourcePosition)
         case unknown
     }
 
@@ -72,6 +74,17 @@ public final class Geography: Sendable {
             result.systemSource = .database(network)
         }
         result.location = (result.location ?? Location()).with(asn: result.system?.number)
+        return result
+    }
+
+    /// Does the same, and takes the overrides' default for a place that nobody knows, as rules do.
+    public func findOrAssume(_ address: IPAddress) -> LocatedAddress {
+        var result = find(address)
+        guard result.location?.isPlace != true, let fallback = overrides.fallback else {
+            return result
+        }
+        result.location = fallback.location.with(asn: result.system?.number)
+        result.source = .fallback(fallback.position)
         return result
     }
 

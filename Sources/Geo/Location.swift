@@ -44,7 +44,7 @@ public struct Location: Hashable, Sendable {
     }
 
     /// The same place in another autonomous system; nil if that leaves nothing.
-    func with(asn: UInt32?) -> Location? {
+    public func with(asn: UInt32?) -> Location? {
         var result = self
         result.asn = asn
         return asn != nil || isPlace ? result : nil

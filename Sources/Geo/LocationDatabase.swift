@@ -140,6 +140,29 @@ internal import Glibc
         return ((try? decoder.namedSystem(at: offset)) ?? nil, network)
     }
 
+    /// Goes through what the records say, each once, in no order; ends where one can't be decoded.
+    ///
+    /// All of them are walked, which takes half a second with a full City database: for warnings.
+    public func forEachRecord(withCities: Bool = false, _ body: (Location) -> Void) {
+        var decoder = RecordDecoder(
+            data, kind == .asn ? .asn : withCities ? .placeWithCity : .place)
+        var seen = OffsetTable()
+        for node in 0..<tree.nodeCount {
+            let children = tree.children(of: node)
+            for record in [children.left, children.right] where record > tree.nodeCount {
+                guard seen[record] == nil else { continue }
+                seen[record] = 0
+                let offset = Int(record) - Int(tree.nodeCount) - SearchTree.separatorLength
+                guard offset >= 0, offset < data.count else { return }
+                do {
+                    if let location = try decoder.location(at: offset) { body(location) }
+                } catch {
+                    return
+                }
+            }
+        }
+    }
+
     /// The offset of an address's record, and the network that shares it.
     private func record(of address: IPAddress) -> (offset: Int?, network: IPNetwork) {
         let bits = Int(address.family.rawValue)

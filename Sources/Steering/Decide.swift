@@ -19,7 +19,10 @@ extension SteeringState {
         var match = steering.lookup(request.address, inTree: compiled.tree)
         // What goes by the resolver is the same for all of its clients.
         if request.goesByResolver { match.scope = 0 }
-        let index = compiled.outcome + match.outcome
+        var index = compiled.outcome + match.outcome
+        if steering.outcomes[Int(index)].prefersResolver {
+            index = goByResolver(client, compiled, &request) ?? index
+        }
         let outcome = steering.outcomes[Int(index)]
         var decision = Decision(
             service: UInt32(truncatingIfNeeded: service), outcome: index,
@@ -34,6 +37,24 @@ extension SteeringState {
         if choice == .none { answerAllDown(compiled, outcome, &decision) }
         if decision.pool >= 0 { answer(from: Int(decision.pool), request, &decision) }
         return decision
+    }
+
+    /// The outcome of the resolver's address, for a client whom nobody knows; nil if nobody knows the
+    /// resolver either.
+    ///
+    /// The scope stays that of the client's own leaf: all of it gets this through this resolver (RFC
+    /// 7871, section 10).
+    @inline(never)
+    private func goByResolver(
+        _ client: Client, _ compiled: CompiledService, _ request: inout Request
+    ) -> UInt32? {
+        guard !request.goesByResolver, let resolver = client.resolver else { return nil }
+        let match = steering.lookup(resolver, inTree: compiled.tree)
+        let index = compiled.outcome + match.outcome
+        guard !steering.outcomes[Int(index)].prefersResolver else { return nil }
+        request.address = resolver
+        request.goesByResolver = true
+        return index
     }
 
     /// What a decision is made for.

@@ -10,8 +10,12 @@ public struct Explanation: Sendable {
     public var service: String
     public var servicePosition: SourcePosition
     public var client: Client
-    /// What geography knows of the address that was gone by.
+    /// What geography knows of the address that was gone by, or the default place if it knows none.
     public var located: LocatedAddress
+    /// What it knows of the client, where the resolver's address went before it for want of that.
+    public var unknownClient: LocatedAddress?
+    /// Whether nobody knew the client, nor its resolver.
+    public var isUnknown: Bool
     public var hasDatabase: Bool
     public var decision: Decision
     /// The service's own rules, then those of the service that they led to, and so on.
@@ -116,7 +120,8 @@ extension SteeringState {
         let decision = decide(service: service, client: client, random: random)
         let settings = steering.configuration.services[service]
         let address = decision.wentByResolver ? client.resolver ?? client.address : client.address
-        let located = steering.geography.find(address)
+        let located = steering.geography.findOrAssume(address)
+        let isByLadder = decision.wentByResolver && settings.clientSubnet == .use
         // Services of equal rules share outcomes: the first level is that of the service asked for.
         let steps = trace(decision, client: client, random: random)
         let levels = steps.enumerated().map { depth, step in
@@ -127,7 +132,10 @@ extension SteeringState {
         }
         return Explanation(
             service: settings.name, servicePosition: settings.position, client: client,
-            located: located, hasDatabase: steering.geography.database != nil,
+            located: located,
+            unknownClient: isByLadder ? steering.geography.find(client.address) : nil,
+            isUnknown: steering.outcomes[Int(decision.outcome)].prefersResolver,
+            hasDatabase: steering.geography.database != nil,
             decision: decision, levels: levels,
             fallback: settings.fallback.map(summarise),
             pool: decision.pool >= 0 ? summarise(Int(decision.pool)) : nil,

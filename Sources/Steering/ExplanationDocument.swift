@@ -25,6 +25,8 @@ public struct ExplanationDocument: Encodable, Sendable {
         var resolver: String?
         /// Whether the resolver's address decided.
         var goneByResolver: Bool
+        /// Why: `subnet_ignored`, `client_unknown`.
+        var resolverBecause: String?
         /// The IPv4 address inside an IPv6 one that was located.
         var locatedAs: String?
         var place: Place?
@@ -33,12 +35,13 @@ public struct ExplanationDocument: Encodable, Sendable {
         enum CodingKeys: String, CodingKey {
             case network, resolver, place, system
             case goneByResolver = "gone_by_resolver"
+            case resolverBecause = "resolver_because"
             case locatedAs = "located_as"
         }
     }
 
     struct Place: Encodable {
-        /// `override`, `database`.
+        /// `override`, `database`, `default`.
         var source: String
         var network: String
         /// Where the override is stated.
@@ -148,6 +151,8 @@ extension Explanation {
         return .init(
             network: "\(client.address)/\(client.knownBits)",
             resolver: client.resolver?.description, goneByResolver: decision.wentByResolver,
+            resolverBecause: !decision.wentByResolver
+                ? nil : unknownClient == nil ? "subnet_ignored" : "client_unknown",
             locatedAs: located.foldedIPv4?.description, place: place, system: system)
     }
 }
@@ -159,6 +164,7 @@ extension LocatedAddress.Source {
             ("override", network.description, position.description)
         case .database(let network): ("database", network.description, nil)
         case .special(let network, _): ("special", network.description, nil)
+        case .fallback(let position): ("default", nil, position.description)
         case .unknown: ("unknown", nil, nil)
         }
     }

@@ -10,8 +10,9 @@ extension Explanation {
         var lines: [(label: String, text: String)] = [
             ("service", "\(service) (\(servicePosition))"),
             ("client", clientText),
-            ("place", placeText),
         ]
+        if let resolverText { lines.append(("resolver", resolverText)) }
+        lines.append(("place", placeText))
         if let systemText { lines.append(("asn", systemText)) }
         for (depth, level) in levels.enumerated() {
             if depth > 0 { lines.append(("service", level.service)) }
@@ -37,9 +38,22 @@ extension Explanation {
         let bits = client.address.family.rawValue
         let subnet = client.knownBits < bits ? "/\(client.knownBits)" : ""
         let folded = located.foldedIPv4.map { ", located as \($0)" } ?? ""
-        let resolver = decision.wentByResolver ? client.resolver : nil
+        let isIgnored = decision.wentByResolver && unknownClient == nil
+        let resolver = isIgnored ? client.resolver : nil
         return "\(client.address)\(subnet)"
             + (resolver.map { ", gone by its resolver \($0)" } ?? "") + folded
+    }
+
+    /// Why the resolver's address counts, or does not, for a client whom nobody knows.
+    private var resolverText: String? {
+        guard let resolver = client.resolver else { return nil }
+        let subnet = "\(client.address)/\(client.knownBits)"
+        if let unknownClient {
+            var why = ""
+            if case .special(_, let use) = unknownClient.source { why = " (\(use))" }
+            return "\(resolver) decided: nobody knows where \(subnet) is\(why)"
+        }
+        return isUnknown ? "\(resolver) is not known either" : nil
     }
 
     private var placeText: String {
@@ -48,6 +62,7 @@ extension Explanation {
             case .override(let network, let position): "\(network), \(position)"
             case .database(let network): "\(network), database"
             case .special(let network, let use): "\(network), \(use)"
+            case .fallback(let position): "the default, \(position)"
             case .unknown:
                 hasDatabase
                     ? "neither database nor overrides know it"
@@ -77,7 +92,7 @@ extension Explanation {
         return switch located.systemSource {
         case .override(let network, let position): "\(name) (\(network), \(position))"
         case .database(let network): "\(name) (\(network), database)"
-        case .special, .unknown: name
+        case .special, .fallback, .unknown: name
         }
     }
 
@@ -176,11 +191,12 @@ extension Explanation {
 
     private var scopeText: String {
         guard let scope else {
-            return decision.wentByResolver
-                ? "/0: the same for all clients of this resolver, as the service ignores subnets"
-                : "/0: the same for every client"
+            guard decision.wentByResolver else { return "/0: the same for every client" }
+            return "/0: the same for all clients of this resolver"
+                + (unknownClient == nil ? ", as the service ignores subnets" : " whom nobody knows")
         }
         return "/\(scope.length): the same for every client in \(scope)"
+            + (decision.wentByResolver ? " that asks through this resolver" : "")
     }
 }
 

@@ -6,6 +6,8 @@ internal import Geo
 /// A rule's condition on the client's address and place; at least one field is stated.
 public struct Match: Hashable, Sendable {
     public var networks: Set<IPNetwork>?
+    /// The numbers of the autonomous systems that announce the client's network.
+    public var asns: Set<UInt32>?
     /// Codes as `Location.continent` has them.
     public var continents: Set<String>?
     /// ISO 3166-1 alpha-2, upper case.
@@ -88,6 +90,7 @@ extension Match {
 
     /// The same of the fields that a place alone decides.
     func firstMismatchOfPlace(_ location: Location?) -> String? {
+        if let asns, !(location?.asn.map(asns.contains) ?? false) { return "asns" }
         if let continents, !(location?.continent.map(continents.contains) ?? false) {
             return "continents"
         }
@@ -109,6 +112,11 @@ extension Match {
         return nil
     }
 
+    /// Whether a field of its own asks where a client is.
+    var namesPlaces: Bool {
+        continents != nil || countries != nil || subdivisions != nil || cities != nil
+    }
+
     /// All matches within this one, itself first.
     var everyMatch: [Match] {
         let inner = (regions?.flatMap(\.parts) ?? []) + (any ?? []) + (none ?? [])
@@ -125,6 +133,7 @@ extension Match {
                 "\(field) \(shown)" + (entries.count > 6 ? " and \(entries.count - 6) more" : ""))
         }
         add("networks", networks?.sorted(by: addressOrder).map(\.description))
+        add("asns", asns?.sorted().map { "AS\($0)" })
         add("continents", continents?.sorted())
         add("countries", countries?.sorted())
         add("subdivisions", subdivisions?.sorted().map(\.description))
@@ -164,7 +173,7 @@ extension Match {
                 return earlier.contains { part.isCovered(by: $0, trustingContinents) }
             }
         }
-        return each(networks, \.networks) || each(continents, \.continents)
+        return each(networks, \.networks) || each(asns, \.asns) || each(continents, \.continents)
             || each(countries, \.countries) || each(subdivisions, \.subdivisions)
     }
 
@@ -181,6 +190,7 @@ extension Match {
                 return false
             }
         }
+        if let wide = other.asns, !(asns?.isSubset(of: wide) ?? false) { return false }
         if let wide = other.continents {
             var narrow = continents
             if narrow == nil, trustingContinents {

@@ -1,4 +1,4 @@
-// A rule's `match:`, read and checked: networks, continents, countries, subdivisions.
+// A rule's `match:`, read and checked: networks, AS numbers, places, and sets of them.
 
 internal import DNSWire
 internal import Geo
@@ -6,7 +6,7 @@ internal import Settings
 
 extension PoolFileParser {
     private static let fields = [
-        "networks", "continents", "countries", "subdivisions", "cities",
+        "networks", "asns", "continents", "countries", "subdivisions", "cities",
     ]
 
     /// Returns the match, or nil after reporting a fault in it.
@@ -81,6 +81,7 @@ extension PoolFileParser {
             subdivisions: settings["subdivisions"].map {
                 parseSet($0, parseSubdivision, &diagnostics)
             })
+        match.asns = settings["asns"].map { parseSet($0, parseASN, &diagnostics) }
         match.cities = settings["cities"].map { parseSet($0, parseCity, &diagnostics) }
         return match
     }
@@ -119,6 +120,11 @@ extension PoolFileParser {
         if match.continents != nil { parts.append(Match(continents: match.continents)) }
         if match.countries != nil { parts.append(Match(countries: match.countries)) }
         if match.subdivisions != nil { parts.append(Match(subdivisions: match.subdivisions)) }
+        if match.asns != nil {
+            var part = Match()
+            part.asns = match.asns
+            parts.append(part)
+        }
         if match.cities != nil {
             var part = Match()
             part.cities = match.cities

@@ -12,6 +12,8 @@ struct Outcome: Sendable, BitwiseCopyable {
     var hasSpare = false
     /// Whether the client's prefix may be looked at for what it chooses, whatever the health.
     var mayHash = false
+    /// Whether it is that of clients whom nobody knows, so that their resolver's address goes before.
+    var prefersResolver = false
     var headCount: UInt16 = 0
     var restCount: UInt16 = 0
     /// Where the runs begin in `Steering.children`.

@@ -15,6 +15,8 @@ struct RuleCompiler {
     private(set) var outcomes: ContiguousArray<Outcome> = []
     private(set) var children: ContiguousArray<Child> = []
     private(set) var unions: [[Int]] = []
+    /// By service: the rules that nobody comes to, where there is a tree to tell.
+    private(set) var idleRules: [[Int]] = []
     private var compiled: [ServiceContent: CompiledService] = [:]
     private var shapes: [[RuleShape]: Shape] = [:]
     /// By service: what its outcomes have in common, rule by rule.
@@ -45,12 +47,16 @@ struct RuleCompiler {
                 .init(match: $0.match, policy: $0.policy, pools: $0.pools, spare: $0.spare)
             }, answersAll: service.whenAllDown == .all)
         var result: CompiledService
+        let shape = try shape(of: service)
         if let shared = compiled[content] {
             result = shared
         } else {
-            result = addOutcomes(of: index, try shape(of: service))
+            result = addOutcomes(of: index, shape)
             compiled[content] = result
         }
+        let reached = Set(shape.outcomes.compactMap(\.rule))
+        idleRules.append(
+            shape.tree < 0 ? [] : service.rules.indices.filter { !reached.contains($0) })
         result.fallback = service.fallback.map(Int32.init) ?? -1
         result.whenAllDown = service.whenAllDown
         result.clientSubnet = service.clientSubnet
@@ -82,6 +88,20 @@ private struct RuleShape: Hashable {
             || candidates.contains { $0.nested.contains(where: \.usesCities) }
     }
 
+    /// The AS numbers that it, or one of a service that it names, asks for.
+    var asns: Set<UInt32> {
+        var result = Set(match?.everyMatch.flatMap { $0.asns ?? [] } ?? [])
+        for rule in candidates.flatMap(\.nested) { result.formUnion(rule.asns) }
+        return result
+    }
+
+    /// Whether it, or one of a service that it names, asks who or where a client is beyond its address.
+    var usesPlaces: Bool {
+        policy.dependsOnPlace
+            || match?.everyMatch.contains { $0.namesPlaces || $0.asns != nil } ?? false
+            || candidates.contains { $0.nested.contains(where: \.usesPlaces) }
+    }
+
     /// Whether it gives everyone the same outcome.
     var isSameForEveryone: Bool {
         match == nil && !policy.dependsOnPlace
@@ -106,6 +126,8 @@ private struct OutcomeKey: Hashable {
         var nested: [OutcomeKey] = []
     }
 
+    /// Whether it is that of clients whom nobody knows.
+    var prefersResolver = false
     /// The index of the rule; nil if none matched.
     var rule: Int?
     /// Those that the place decides about; the others follow in the rule's own order.
@@ -152,11 +174,24 @@ extension RuleCompiler {
             return Shape(tree: -1, outcomes: [PreparedRule.outcome(prepared, nil, [])])
         }
         let usesCities = rules.contains(where: \.usesCities)
+        let usesPlaces = rules.contains(where: \.usesPlaces)
+        let asns = rules.reduce(into: Set()) { $0.formUnion($1.asns) }
+        let fallback = geography.overrides.fallback?.location
+        // One list more, to know what is in special-purpose space.
+        let special = lists.all.count
         var interned: [OutcomeKey: UInt32] = [:]
         var shape = Shape(tree: Int32(trees.count))
-        let tree = try geography.compile(networks: lists.all, withCities: usesCities) {
-            location, matchedLists in
-            let key = PreparedRule.outcome(prepared, location, matchedLists)
+        let tree = try geography.compile(
+            networks: lists.all + [SpecialSpace.networks.map(\.network)], asns: asns,
+            withCities: usesCities
+        ) { location, matchedLists in
+            let isSpecial = matchedLists.last == special
+            let matchedLists = isSpecial ? Array(matchedLists.dropLast()) : matchedLists
+            let place = location?.isPlace == true ? location : fallback?.with(asn: location?.asn)
+            var key = PreparedRule.outcome(prepared, place ?? location, matchedLists)
+            // Where no place is asked for, a public address is as good as any other.
+            key.prefersResolver =
+                location == nil && matchedLists.isEmpty && (isSpecial || usesPlaces)
             if let known = interned[key] { return known }
             let number = UInt32(shape.outcomes.count)
             shape.outcomes.append(key)
@@ -277,6 +312,7 @@ extension RuleCompiler {
         of service: Int, _ key: OutcomeKey, _ nested: inout [NestedKey: Int]
     ) -> Outcome {
         var outcome = Outcome(service: UInt32(service))
+        outcome.prefersResolver = key.prefersResolver
         guard let index = key.rule else { return outcome }
         let rule = configuration.services[service].rules[index]
         let part = part(of: service, rule: index)

@@ -28,6 +28,8 @@ public final class Steering: Sendable {
     let poolSeeds: ContiguousArray<UInt64>
     let serviceSeeds: ContiguousArray<UInt64>
     let logarithms = LogarithmTable()
+    /// By service: the rules that no network comes to, by index.
+    let idleRules: [[Int]]
 
     /// Compiles; walks the whole database once for each distinct list of rules that uses places.
     public init(_ configuration: SteeringConfiguration, geography: Geography) throws(GeoError) {
@@ -50,6 +52,7 @@ public final class Steering: Sendable {
         unsafe treeReferences = ContiguousArray(
             compiler.trees.map { unsafe Unmanaged.passUnretained($0) })
         outcomes = compiler.outcomes
+        idleRules = compiler.idleRules
         children = compiler.children
         unions = compiler.unions
         poolSeeds = ContiguousArray(

@@ -15,63 +15,6 @@ public struct SteeringConfiguration: Sendable {
     public init() {}
 }
 
-extension Steering {
-    /// Reports rules that depend on what the database does not know, or on a database where there is none.
-    public func checkPlaces(_ diagnostics: inout Diagnostics) {
-        if let database = geography.database {
-            configuration.warnOfMissingPlaces(in: database.kind, &diagnostics)
-            return
-        }
-        let rules = configuration.services.flatMap(\.rules)
-        guard let rule = rules.first(where: \.steersByPlace) else { return }
-        let fault = "this rule steers by place, but there is no geo database (*.mmdb)"
-        let cure = "; scripts/fetch-geo gets one, and geo/world.mmdb comes with Rhumb"
-        if geography.overrides.entries.isEmpty {
-            diagnostics.error(at: rule.position, fault + cure)
-        } else {
-            diagnostics.warning(at: rule.position, fault + ", only overrides" + cure)
-        }
-    }
-}
-
-extension Rule {
-    /// Whether it asks where a client is, apart from its network.
-    fileprivate var steersByPlace: Bool {
-        policy.dependsOnPlace
-            || match?.everyMatch.contains {
-                $0.continents != nil || $0.countries != nil || $0.subdivisions != nil
-                    || $0.cities != nil
-            } ?? false
-    }
-}
-
-extension SteeringConfiguration {
-    /// Warns of rules that depend on what a database of that kind does not know.
-    func warnOfMissingPlaces(
-        in kind: LocationDatabase.Kind, _ diagnostics: inout Diagnostics
-    ) {
-        guard kind == .country else { return }
-        let cure = "; use a City database (scripts/fetch-geo gets one)"
-        for rule in services.flatMap(\.rules) {
-            let matches = rule.match?.everyMatch ?? []
-            for (field, isUsed) in [
-                ("subdivisions", matches.contains { $0.subdivisions != nil }),
-                ("cities", matches.contains { $0.cities != nil }),
-            ] where isUsed {
-                diagnostics.warning(
-                    at: rule.position,
-                    "this rule matches \(field), and a Country database knows none\(cure)")
-            }
-            if rule.policy.dependsOnPlace {
-                diagnostics.warning(
-                    at: rule.position,
-                    "policy \"\(rule.policy)\" needs the clients' coordinates, and a Country"
-                        + " database has none: they get the pools in file order\(cure)")
-            }
-        }
-    }
-}
-
 /// One entry of `monitors:`; only its name matters to steering.
 public struct MonitorEntry: Sendable {
     public var name: String

@@ -31,11 +31,12 @@ func parse(_ texts: String...) -> (configuration: SteeringConfiguration?, messag
     return (configuration, diagnostics.sorted.map(\.description))
 }
 
-/// Geography that knows only these overrides, as `NETWORK: { … }` lines.
-func geography(_ overrides: String = "") throws -> Geography {
+/// Geography that knows only these overrides, as `NETWORK: { … }` lines, and a default, as `{ … }`.
+func geography(_ overrides: String = "", default place: String? = nil) throws -> Geography {
     var diagnostics = Diagnostics()
     let lines = overrides.split(separator: "\n").map { "  \($0)\n" }.joined()
-    let text = overrides.isEmpty ? "" : "networks:\n\(lines)"
+    let text =
+        (overrides.isEmpty ? "" : "networks:\n\(lines)") + (place.map { "default: \($0)\n" } ?? "")
     let root = try #require(
         parseSettings(text, file: "overrides.yaml", diagnostics: &diagnostics))
     let parsed = LocationOverrides.parse(root, &diagnostics)

@@ -28,11 +28,13 @@ struct MatchTests {
         10.2.0.0/16: { country: US, subdivision: US-VA, coordinates: [39, -77] }
         10.8.0.0/13: { country: CA }
         "2001:db8:a::/48": { country: DE, city: Berlin, coordinates: [52.52, 13.4] }
+        198.51.100.0/24: { asn: 64500 }
+        172.30.0.0/16: { asn: 64501 }
         """
     private let clients: [(name: String, address: String)] = [
         ("London", "198.51.100.1"), ("Rio", "198.51.100.130"), ("Osaka", "203.0.113.9"),
         ("California", "10.1.2.3"), ("Virginia", "10.2.2.3"), ("Canada", "10.8.0.1"),
-        ("Berlin", "2001:db8:a::1"), ("nowhere", "192.0.2.9"),
+        ("Berlin", "2001:db8:a::1"), ("nowhere", "192.0.2.9"), ("campus", "172.30.1.1"),
     ]
 
     private let own = "regions: { home: { networks: [192.0.2.0/24], cities: [de/BERLIN] } }"
@@ -47,8 +49,14 @@ struct MatchTests {
             ("regions: [WNAM]", ["California"]),
             ("regions: [enam]", ["Virginia", "Canada"]),
             ("regions: [WEU, NEAS]", ["London", "Osaka", "Berlin"]),
-            ("not: { countries: [US, GB] }", ["Rio", "Osaka", "Canada", "Berlin", "nowhere"]),
-            ("not: [{ countries: US }, { regions: WEU }]", ["Rio", "Osaka", "Canada", "nowhere"]),
+            (
+                "not: { countries: [US, GB] }",
+                ["Rio", "Osaka", "Canada", "Berlin", "nowhere", "campus"]
+            ),
+            (
+                "not: [{ countries: US }, { regions: WEU }]",
+                ["Rio", "Osaka", "Canada", "nowhere", "campus"]
+            ),
             (
                 "any: [{ countries: JP }, { networks: 10.0.0.0/8, not: { countries: CA } }]",
                 ["Osaka", "California", "Virginia"]
@@ -56,9 +64,21 @@ struct MatchTests {
             ("continents: NA, not: { subdivisions: US-CA }", ["Virginia", "Canada"]),
             ("not: { not: { countries: BR } }", ["Rio"]),
             ("networks: 192.0.2.0/24, any: [{ networks: 192.0.2.8/29 }]", ["nowhere"]),
+            ("asns: AS64501", ["campus"]),
+            ("asns: [64500, as64501]", ["London", "Rio", "campus"]),
+            ("asns: 64500, countries: GB", ["London"]),
+            ("asns: 64500, not: { countries: GB }", ["Rio"]),
+            ("asns: 64502", []),
+            ("not: { asns: 64500 }, continents: EU", ["Berlin"]),
+            ("any: [{ asns: 64501 }, { countries: JP }]", ["Osaka", "campus"]),
+            ("regions: [edge]", ["Rio", "Canada", "campus"]),
         ] as [(String, [String])])
     func matches(match: String, names: [String]) throws {
-        let regions = match.contains("home") ? own : ""
+        let regions =
+            match.contains("home")
+            ? own
+            : match.contains("edge")
+                ? "regions: { edge: { asns: [64501], countries: [BR, CA] } }" : ""
         let steering = try makeSteering(text(match, regions: regions), places: places)
         let state = makeState(steering)
         let found = try clients.filter { try state.pool("s", $0.address) == "in" }.map(\.name)
@@ -90,6 +110,10 @@ struct MatchTests {
         #expect(messages("not: { countries: DE }", "countries: FR") == [])
         #expect(messages("any: [{ countries: DE }]", "countries: FR") == [])
         #expect(messages("regions: WEU", "countries: US") == [])
+        #expect(messages("asns: [64500, 64501]", "asns: AS64501, countries: DE").count == 1)
+        #expect(messages("asns: 64500", "asns: [64500, 64501]") == [])
+        #expect(messages("asns: 64500", "countries: DE") == [])
+        #expect(messages("countries: DE", "asns: 64500") == [])
         #expect(messages("countries: DE", "not: { countries: DE }") == [])
     }
 
@@ -100,6 +124,11 @@ struct MatchTests {
             ("regions: [hom]", "regions: { home: { countries: DE } }", "did you mean \"home\"?"),
             ("cities: [Berlin]", "", "expected a city with its country, as DE/Berlin"),
             ("not: []", "", "not: give 1 to 256 matches"),
+            ("asns: [64500, 0]", "", "asns[1]: AS 0 is nobody's (RFC 7607)"),
+            ("asns: [23456]", "", "old routers can't tell"),
+            ("asns: [4294967296]", "", "up to 4294967295"),
+            ("asns: [ASx]", "", "expected an AS number, as 64496 or AS64496, found \"ASx\""),
+            ("asns: []", "", "give 1 to 10000 entries"),
             ("any: [{}]", "", "any[0]: a match states at least one of networks"),
             ("countries: DE", "regions: { WEU: { countries: DE } }", "comes with Rhumb"),
             ("countries: DE", "regions: { x: {} }", "a region names at least one of networks"),

@@ -452,10 +452,10 @@ let serviceFaults: [FaultyFile] = [
     FaultyFile(
         rules: "- { match: { country: DE }, pools: main }",
         "a.yaml:8:20: error: services.web.rules[0].match: unknown key \"country\"; known here:"
-            + " networks, continents, countries, subdivisions, cities, regions, any, not"),
+            + " networks, asns, continents, countries, subdivisions, cities, regions, any, not"),
     FaultyFile(
         rules: "- { match: {}, pools: main }",
-        "a.yaml:8:18: error: services.web.rules[0].match: a match states at least one of networks,"
+        "a.yaml:8:18: error: services.web.rules[0].match: a match states at least one of networks, asns,"
             + " continents, countries, subdivisions, cities, regions, any, not; leave \"match\" out"
             + " to match everyone"),
     FaultyFile(

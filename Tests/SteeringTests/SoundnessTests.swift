@@ -76,6 +76,14 @@ struct SoundnessTests {
                         rules.append(
                             rule(naming: below, match: "match: { countries: \(country) }, "))
                     }
+                    if self.below(3) == 0 {
+                        let asns = one(of: ["64500", "[64501, 64502]", "[64500, 4200000000]"])
+                        let also = one(of: [
+                            "", ", continents: [AS, NA]", ", not: { countries: JP }",
+                        ])
+                        rules.append(
+                            rule(naming: below, match: "match: { asns: \(asns)\(also) }, "))
+                    }
                     let network = one(of: ["203.0.112.0/21", "10.0.0.0/9", "\"2001:db8::/33\""])
                     if self.below(3) == 0 {
                         rules.append(
@@ -100,7 +108,21 @@ struct SoundnessTests {
         "203.0.113.1", "203.0.113.130", "198.51.100.5", "198.51.100.140", "10.1.2.3", "10.2.3.4",
         "10.9.9.9", "8.8.8.8", "2001:db8:a::1", "2001:db8:a:8000::1", "2a00::1",
         "::ffff:203.0.113.9", "2002:cb00:7105::1", "64:ff9b::203.0.113.77", "2001:0:cb00:7105::1",
+        "192.168.1.0", "10.255.0.1", "fd00::1", "::ffff:192.168.1.1", "2002:c0a8:101::1",
     ]
+    private let resolvers = [
+        "203.0.113.53", "198.51.100.153", "10.1.0.53", "8.8.4.4", "192.168.0.53", "2001:db8:a::53",
+        "::ffff:203.0.113.53",
+    ]
+    private let systems = """
+
+        203.0.112.0/22: { asn: 64500 }
+        198.51.100.64/26: { asn: 64501 }
+        10.0.0.0/10: { asn: 64502 }
+        10.1.128.0/17: { asn: 4200000000 }
+        192.168.1.128/25: { asn: 64501 }
+        "2001:db8::/34": { asn: 64500 }
+        """
 
     @Test("all clients of a scope get one decision, whatever the configuration", arguments: 0..<40)
     func sound(seed: Int) throws {
@@ -108,15 +130,24 @@ struct SoundnessTests {
         let text = maker.configuration()
         let (configuration, messages) = parse(text)
         let steering = try Steering(
-            try #require(configuration, "\(messages)"), geography: geography(worldPlaces))
+            try #require(configuration, "\(messages)"),
+            geography: geography(
+                worldPlaces + systems,
+                default: maker.below(2) == 0 ? nil : "{ country: BR, coordinates: [-23, -46] }"))
         for _ in 0..<5 {
             let down =
                 maker.below(4) == 0 ? [] : maker.some(of: (0..<6).map { "p\($0)" }, least: 0)
             let state = makeState(steering, down: Set(down))
             for service in steering.configuration.services.indices {
                 for _ in 0..<8 {
+                    let client = address(maker.one(of: clients))
+                    let resolver = address(maker.one(of: resolvers))
                     try check(
-                        Client(address(maker.one(of: clients))), state, service, &maker.random,
+                        maker.below(2) == 0
+                            ? Client(client)
+                            : Client(
+                                client, knownBits: client.family.rawValue, resolver: resolver),
+                        state, service, &maker.random,
                         "\(text)\ndown: \(down)")
                 }
             }
@@ -140,7 +171,8 @@ struct SoundnessTests {
         #expect(decision.spare < 0 || decision.pool >= 0, "a spare of nothing: \(context)")
 
         for _ in 0..<12 {
-            let other = Client(client.address.inside(Int(decision.scope), &random))
+            var other = client
+            other.address = client.address.inside(Int(decision.scope), &random)
             let same = state.decide(service: service, client: other, random: bits)
             #expect(
                 same.scope == decision.scope && same.reason == decision.reason
