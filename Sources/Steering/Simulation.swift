@@ -214,7 +214,8 @@ extension Simulation {
             if let other, let renamed {
                 before = .some(other.decide(client, random: seed).pool.flatMap { renamed[$0] })
             }
-            let location = geography.find(client.address).location
+            let known = geography.find(client.address).location
+            let location = known?.isPlace == true ? known : nil
             add(weight: weight, location: location, pool: pool, scope: scope, before: before)
             if let location { each(location, weight, pool) }
         }

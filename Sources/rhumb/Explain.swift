@@ -33,7 +33,7 @@ struct Explain: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Who asks for the client, for services that ignore what is disclosed.",
+            "Who asks for the client: counts if that is ignored, or known to nobody.",
             valueName: "address"),
         transform: address)
     var resolver: IPAddress?

@@ -29,8 +29,14 @@ private let clients = [
 private func compilerFault(_ database: LocationDatabase) -> String? {
     for client in clients { _ = database.location(of: client) }
     var known: [Location?: UInt32] = [:]
-    let geography = Geography(database: database)
-    let tree = try? geography.compile(networks: []) { location, _ in
+    let isOfSystems = database.kind == .asn
+    let geography = Geography(
+        database: isOfSystems ? nil : database, asnDatabase: isOfSystems ? database : nil)
+    var asns: Set<UInt32> = []
+    database.forEachRecord { location in
+        if let asn = location.asn { asns.insert(asn) }
+    }
+    let tree = try? geography.compile(networks: [], asns: asns) { location, _ in
         let next = UInt32(known.count)
         known[location, default: next] = known[location] ?? next
         return known[location] ?? next

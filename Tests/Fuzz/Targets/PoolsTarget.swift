@@ -57,19 +57,26 @@ private func steeringFault(
     guard let steering = try? Steering(configuration, geography: geography) else {
         return "what was read is not compiled"
     }
-    let clients = ["192.0.2.1", "203.0.113.9", "2001:db8::1", "::ffff:192.0.2.1"]
+    var findings = Diagnostics()
+    steering.checkPlaces(&findings)
+    let resolvers =
+        ["10.0.0.53", "203.0.113.53", "::ffff:192.0.2.53"].map { IPAddress($0) } + [nil]
+    let clients = ["10.1.2.3", "192.0.2.1", "203.0.113.9", "2001:db8::1", "::ffff:192.0.2.1"]
     for verdict in [Verdict.up, .down, .unknown] {
         let health = HealthTable(count: steering.addresses.count, verdict: verdict)
         let state = SteeringState(steering, health: health)
         for service in configuration.services.indices.prefix(16) {
-            for client in clients.compactMap({ IPAddress($0) }) {
-                let decision = state.decide(service: service, client: Client(client), random: .max)
+            for (index, client) in clients.compactMap({ IPAddress($0) }).enumerated() {
+                let resolver = resolvers[(index + service) % resolvers.count]
+                let whole = Int(client.family.rawValue)
+                guard let subnet = IPNetwork(client, length: whole) else { return "no network" }
+                let asking = Client(subnet, resolver: resolver)
+                let decision = state.decide(service: service, client: asking, random: .max)
                 guard decision.scope <= client.family.rawValue else { return "too long a scope" }
                 guard !state.addresses(decision).isEmpty else {
                     return "\(configuration.services[service].name) has no address for \(client)"
                 }
-                let explanation = state.explain(
-                    service: service, client: Client(client), random: .max)
+                let explanation = state.explain(service: service, client: asking, random: .max)
                 guard explanation.decision == decision else {
                     return "explained otherwise than decided"
                 }
