@@ -102,7 +102,7 @@ struct TreeCompiler {
     private var lastRecord: UInt32 = 0
     private var lastContext = -1
     private var lastLeaf: UInt32 = 0
-    /// What records say, kept as soon as there are several contexts that may ask for one.
+    /// What records say that contexts other than the first asked for.
     private var placeIndices = OffsetTable()
     private var places: [Location?] = []
 
@@ -317,7 +317,9 @@ struct TreeCompiler {
         if let known = recordOutcomes[context][record] {
             result = BinaryTree.leafBit | known
         } else {
-            result = try leaf(try location(of: record), context: context, outcome)
+            // First of all, as nothing may hold a copy of the compiler while its arrays grow.
+            let location = try location(of: record, context: context)
+            result = try leaf(location, context: context, outcome)
             recordOutcomes[context][record] = result & ~BinaryTree.leafBit
         }
         (lastRecord, lastContext, lastLeaf) = (record, context, result)
@@ -326,9 +328,12 @@ struct TreeCompiler {
 
     /// What a record says; decoded twice at most, however many contexts ask for it.
     @inline(never)
-    private mutating func location(of record: UInt32) throws(CompileFault) -> Location? {
+    private mutating func location(
+        of record: UInt32, context: Int
+    ) throws(CompileFault) -> Location? {
         guard record != nodeCount, let database else { return nil }
-        if contexts.count > 1, let known = placeIndices[record] { return places[Int(known)] }
+        // The first context asks for each record once, and where there is no other, for all of them.
+        if context > 0, let known = placeIndices[record] { return places[Int(known)] }
         let offset = Int(record) - Int(nodeCount) - SearchTree.separatorLength
         guard offset >= 0, offset < database.data.count else { throw .strayRecord }
         let location: Location?
@@ -337,7 +342,7 @@ struct TreeCompiler {
         } catch {
             throw .corruptRecord
         }
-        if contexts.count > 1 {
+        if context > 0 {
             placeIndices[record] = UInt32(places.count)
             places.append(location)
         }
