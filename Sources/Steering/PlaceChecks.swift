@@ -99,11 +99,13 @@ extension Steering {
         }
         for rule in rules {
             let asked = Set(rule.match?.everyMatch.flatMap { $0.asns ?? [] } ?? []).sorted()
-            for asn in asked where !stated.contains(asn) {
-                guard let use = privateASN(asn) else { continue }
+            let unstated = Dictionary(
+                grouping: asked.filter { !stated.contains($0) }, by: privateASN)
+            for (use, asns) in unstated.compactMap({ use, asns in use.map { ($0, asns) } }) {
                 diagnostics.warning(
                     at: rule.position,
-                    "this rule matches AS\(asn), which is \(use), and no override states its networks"
+                    "this rule matches \(listed(asns.map { "AS\($0)" })), \(use), and no override"
+                        + " states who has that"
                 )
             }
             let missing = asked.filter { !known.contains($0) && privateASN($0) == nil }

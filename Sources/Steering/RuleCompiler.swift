@@ -187,8 +187,11 @@ extension RuleCompiler {
         ) { location, matchedLists in
             let isSpecial = matchedLists.last == special
             let matchedLists = isSpecial ? Array(matchedLists.dropLast()) : matchedLists
-            let place = location?.isPlace == true ? location : fallback?.with(asn: location?.asn)
-            var key = PreparedRule.outcome(prepared, place ?? location, matchedLists)
+            var located = location
+            if let fallback, location?.isPlace != true {
+                located = fallback.with(asn: location?.asn)
+            }
+            var key = PreparedRule.outcome(prepared, located, matchedLists)
             // Where no place is asked for, a public address is as good as any other.
             key.prefersResolver =
                 location == nil && matchedLists.isEmpty && (isSpecial || usesPlaces)

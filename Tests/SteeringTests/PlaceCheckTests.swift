@@ -99,11 +99,11 @@ struct PlaceCheckTests {
             ),
             (
                 "asns: [64500, 64501]", "10.0.0.0/8: { asn: 64500 }",
-                "AS64501, which is for documentation (RFC 5398), and no override states its networks"
+                "AS64501, for documentation (RFC 5398), and no override states who has that"
             ),
             (
                 "regions: private", "10.0.0.0/8: { asn: 64500 }",
-                "AS4200000000, which is for private use (RFC 6996)"
+                "AS4200000000, for private use (RFC 6996)"
             ),
         ])
     func systems(match: String, places: String, says: String) throws {
