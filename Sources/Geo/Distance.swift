@@ -15,6 +15,15 @@ public func distanceKilometres(_ a: Coordinates, _ b: Coordinates) -> Double {
     SurfacePoint(a).distanceKilometres(to: SurfacePoint(b))
 }
 
+/// The detour that cables take from the great circle, by which estimates multiply.
+public let detourFactor = 1.5
+
+/// The estimated round trip over a great-circle distance: light in glass goes at two thirds of its speed
+/// in vacuum, and cables take detours.
+public func roundTripMilliseconds(_ kilometres: Double) -> Double {
+    2 * kilometres * detourFactor / (299_792.458 * 2 / 3) * 1_000
+}
+
 /// A place prepared for many distances: the unit vector from the Earth's centre.
 public struct SurfacePoint: Hashable, Sendable, BitwiseCopyable {
     private let x: Double

@@ -28,6 +28,17 @@ public struct LocatedAddress: Hashable, Sendable {
     public var foldedIPv4: IPAddress?
 }
 
+/// A network that gives its clients a number; of several, the most specific does.
+public struct NumberedNetwork: Hashable, Sendable, BitwiseCopyable {
+    public var network: IPNetwork
+    public var number: Int
+
+    public init(network: IPNetwork, number: Int) {
+        self.network = network
+        self.number = number
+    }
+}
+
 /// Databases and the overrides that beat them; immutable.
 public final class Geography: Sendable {
     public let database: LocationDatabase?
@@ -104,6 +115,21 @@ public final class Geography: Sendable {
         networks lists: [[IPNetwork]], asns: Set<UInt32> = [], withCities: Bool = false,
         outcome: (_ location: Location?, _ matchedLists: [Int]) -> UInt32
     ) throws(GeoError) -> LocationTree {
+        try compile(networks: lists, numbered: [], asns: asns, withCities: withCities) {
+            location, lists, _ in outcome(location, lists)
+        }
+    }
+
+    /// Compiles a list of rules that also tells clients apart by very many networks.
+    ///
+    /// - Parameter numbered: no network twice; `outcome` gets the number of the most specific that
+    ///   holds the client, if any does. Unlike `networks`, hundreds of thousands cost no more than
+    ///   their leaves.
+    public func compile(
+        networks lists: [[IPNetwork]], numbered: [NumberedNetwork], asns: Set<UInt32> = [],
+        withCities: Bool = false,
+        outcome: (_ location: Location?, _ matchedLists: [Int], _ number: Int?) -> UInt32
+    ) throws(GeoError) -> LocationTree {
         let spaces =
             FoldedSpace.allCases.map { LayerEntry(network: $0.network, kind: .fold($0)) }
             + SpecialSpace.networks.map { LayerEntry(network: $0.network, kind: .special) }
@@ -114,6 +140,7 @@ public final class Geography: Sendable {
         for (index, list) in lists.enumerated() {
             layers += list.map { LayerEntry(network: $0, kind: .list(index)) }
         }
+        layers += numbered.map { LayerEntry(network: $0.network, kind: .numbered($0.number)) }
         let asnTrees =
             asns.isEmpty ? [ASNTree(), ASNTree()] : try layOut(asns.sorted(), spaces: spaces)
         var compiler = TreeCompiler(
@@ -151,7 +178,7 @@ public final class Geography: Sendable {
             for family in [IPAddress.Family.ipv4, .ipv6] {
                 let (tree, root) = try compiler.compile(
                     family, layers: layers.filter { $0.network.address.family == family }
-                ) { location, _ in location?.asn.flatMap { indices[$0] } ?? 0 }
+                ) { location, _, _ in location?.asn.flatMap { indices[$0] } ?? 0 }
                 result.append(ASNTree(tree: tree, root: root, asns: numbers))
             }
         } catch {

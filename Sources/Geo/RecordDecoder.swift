@@ -234,7 +234,7 @@ struct OffsetTable {
 
     private mutating func grow() {
         let old = slots
-        slots = Array(repeating: 0, count: max(16, old.count * 2))
+        slots = Array(repeating: 0, count: max(4, old.count * 2))
         for entry in old where entry != 0 {
             slots[slot(of: UInt32(truncatingIfNeeded: entry >> 32))] = entry
         }

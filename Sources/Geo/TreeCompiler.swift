@@ -26,6 +26,7 @@ struct LayerEntry: BitwiseCopyable {
     enum Kind: BitwiseCopyable {
         case override(Int)
         case list(Int)
+        case numbered(Int)
         /// What the database says in here does not count.
         case special
         case fold(FoldedSpace)
@@ -72,8 +73,15 @@ struct ASNTree {
 
 /// Compiles one rule list; made for that, used once, and gone.
 struct TreeCompiler {
-    /// Chooses the outcome of a location and the lists that matched; asked once for each pair.
-    typealias Outcome = (_ location: Location?, _ matchedLists: [Int]) -> UInt32
+    /// Chooses the outcome of a location, the lists that matched, and the number of the most specific
+    /// numbered network; asked once for each of these together.
+    typealias Outcome = (_ location: Location?, _ matchedLists: [Int], _ number: Int?) -> UInt32
+
+    /// The layers that hold a client, apart from overrides.
+    private struct LayerSet: Hashable {
+        var lists: [Int] = []
+        var number: Int?
+    }
 
     private let database: LocationDatabase?
     /// What each override says, by its index.
@@ -84,10 +92,10 @@ struct TreeCompiler {
     private var family: IPAddress.Family = .ipv4
     private var output = BinaryTree()
 
-    /// The sets of matched lists that occur, by index; the first is the empty one.
-    private var sets: [[Int]] = [[]]
-    private var setIndices: [[Int]: Int] = [[]: 0]
-    /// What counts beside the place: a set of lists, and an AS number.
+    /// The sets that occur, by index; the first is the empty one.
+    private var sets = [LayerSet()]
+    private var setIndices = [LayerSet(): 0]
+    /// What counts beside the place: a set of layers, and an AS number.
     private struct Context: Hashable {
         var set = 0
         var asn: UInt32?
@@ -169,6 +177,8 @@ struct TreeCompiler {
             case .special: record = nodeCount
             case .override(let index): override = index
             case .list(let index): set = unionIndex(set, list: index)
+            case .numbered(let number):
+                set = setIndex(LayerSet(lists: sets[set].lists, number: number))
             }
             range = range.dropFirst()
         }
@@ -265,11 +275,16 @@ struct TreeCompiler {
     // MARK: - Leaves
 
     private mutating func unionIndex(_ set: Int, list: Int) -> Int {
-        guard !sets[set].contains(list) else { return set }
-        let union = (sets[set] + [list]).sorted()
-        if let known = setIndices[union] { return known }
-        sets.append(union)
-        setIndices[union] = sets.count - 1
+        var union = sets[set]
+        guard !union.lists.contains(list) else { return set }
+        union.lists = (union.lists + [list]).sorted()
+        return setIndex(union)
+    }
+
+    private mutating func setIndex(_ set: LayerSet) -> Int {
+        if let known = setIndices[set] { return known }
+        sets.append(set)
+        setIndices[set] = sets.count - 1
         return sets.count - 1
     }
 
@@ -294,7 +309,8 @@ struct TreeCompiler {
         let context = contexts[context]
         var location = location
         if let asn = context.asn { location = (location ?? Location()).with(asn: asn) }
-        return try leaf(ofOutcome: outcome(location, sets[context.set]))
+        let set = sets[context.set]
+        return try leaf(ofOutcome: outcome(location, set.lists, set.number))
     }
 
     private mutating func leaf(

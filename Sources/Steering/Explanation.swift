@@ -88,6 +88,8 @@ public struct Explanation: Sendable {
         /// What proximity compared; nil where it compares nothing.
         public var biasedKilometres: Double?
         public var bias: Int
+        /// What policy `latency` compared; nil under others, and where nobody can tell.
+        public var roundTrip: RoundTrip?
         /// The share of the draws, or of the client prefixes, 0 to 1; nil unless the policy draws.
         public var share: Double?
         public var verdict: Verdict
@@ -105,6 +107,24 @@ public struct Explanation: Sendable {
             case notNeeded
             /// It has weight 0 while others have more.
             case weightZero
+        }
+    }
+
+    /// How long clients take to a pool, and who says so.
+    public struct RoundTrip: Sendable {
+        public var milliseconds: Double
+        /// The pool's name: of a service, the one that is nearest by this.
+        public var pool: String
+        /// The row that tells; nil where it is estimated from the distance.
+        public var row: Row?
+
+        /// A row of the table of measured round trips.
+        public struct Row: Sendable {
+            /// As the file has it.
+            public var key: String
+            public var position: SourcePosition
+            /// What the file says; within the margin of what is gone by.
+            public var measured: Double
         }
     }
 
@@ -237,7 +257,7 @@ extension SteeringState {
             }
             var candidate = Explanation.Candidate(
                 name: "", kilometres: kilometres,
-                biasedKilometres: rule.policy.dependsOnPlace
+                biasedKilometres: rule.policy.dependsOnPlace && !rule.policy.usesMeasurements
                     ? kilometres.map { biasedDistance($0, bias: bias) } : nil,
                 bias: bias, share: shares.map { $0[cursor.position] ?? 0 }, verdict: .notNeeded)
             switch target {
@@ -247,11 +267,34 @@ extension SteeringState {
             case .service(let index):
                 candidate.name = steering.configuration.services[index].name
             }
+            if rule.policy.usesMeasurements {
+                candidate.roundTrip = steering.configuration.pools(of: target).compactMap {
+                    roundTrip(to: $0, located.foldedIPv4 ?? address, located.location)
+                }.min { $0.milliseconds < $1.milliseconds }
+            }
             candidate.verdict = verdict(
                 child, cursor.position, step, decision, address, candidate.share)
             candidates.append(candidate)
         }
         return candidates
+    }
+
+    private func roundTrip(
+        to index: Int, _ address: IPAddress, _ location: Location?
+    ) -> Explanation.RoundTrip? {
+        let pool = steering.configuration.pools[index]
+        if let row = steering.latencyRow(forPool: index, address, location) {
+            let file = steering.configuration.latency.file
+            return .init(
+                milliseconds: row.milliseconds, pool: pool.name,
+                row: .init(
+                    key: row.key.description,
+                    position: SourcePosition(file: file, line: row.line, column: 1),
+                    measured: row.measured))
+        }
+        guard let client = location?.coordinates, let place = pool.location else { return nil }
+        return .init(
+            milliseconds: roundTripMilliseconds(distanceKilometres(client, place)), pool: pool.name)
     }
 
     private func verdict(

@@ -88,6 +88,7 @@ public struct ExplanationDocument: Encodable, Sendable {
         var kilometres: Double?
         var biasedKilometres: Double?
         var bias: Int?
+        var roundTrip: RoundTrip?
         var share: Double?
         var healthyOrigins: Int?
         var origins: Int?
@@ -96,9 +97,23 @@ public struct ExplanationDocument: Encodable, Sendable {
         enum CodingKeys: String, CodingKey {
             case name, kind, verdict, kilometres, bias, share, origins
             case biasedKilometres = "biased_kilometres"
+            case roundTrip = "round_trip"
             case healthyOrigins = "healthy_origins"
             case minimumHealthy = "min_healthy"
         }
+    }
+
+    struct RoundTrip: Encodable {
+        /// What was compared.
+        var milliseconds: Double
+        /// `table`, or `distance` where no row tells.
+        var source: String
+        var pool: String
+        var key: String?
+        /// Where the row is.
+        var defined: String?
+        /// What the row says.
+        var measured: Double?
     }
 
     struct Origin: Encodable {
@@ -184,7 +199,14 @@ extension Explanation.Level {
                     name: $0.name, kind: $0.pool == nil ? "service" : "pool",
                     verdict: $0.verdict.rawValue, kilometres: $0.kilometres,
                     biasedKilometres: $0.bias == 0 ? nil : $0.biasedKilometres,
-                    bias: $0.bias == 0 ? nil : $0.bias, share: $0.share,
+                    bias: $0.bias == 0 ? nil : $0.bias,
+                    roundTrip: $0.roundTrip.map {
+                        .init(
+                            milliseconds: $0.milliseconds,
+                            source: $0.row == nil ? "distance" : "table", pool: $0.pool,
+                            key: $0.row?.key, defined: $0.row?.position.description,
+                            measured: $0.row?.measured)
+                    }, share: $0.share,
                     healthyOrigins: $0.pool?.healthyOrigins, origins: $0.pool?.origins,
                     minimumHealthy: $0.pool?.minimumHealthy)
             })

@@ -120,6 +120,10 @@ extension Explanation {
         if let share = candidate.share {
             distance = "\(Int((share * 100).rounded())) % of draws"
         }
+        if let roundTrip = candidate.roundTrip {
+            bias = source(of: roundTrip, candidate, kilometres: distance)
+            distance = "\(tenths(roundTrip.milliseconds)) ms"
+        }
         let needed = candidate.pool.map { ": needs \($0.minimumHealthy)" } ?? ""
         let verdict =
             switch candidate.verdict {
@@ -132,6 +136,17 @@ extension Explanation {
             }
         let health = candidate.pool.map(healthText) ?? "a service"
         return [candidate.name, distance, bias, health, verdict]
+    }
+
+    private static func source(
+        of roundTrip: RoundTrip, _ candidate: Candidate, kilometres: String
+    ) -> String {
+        let pool = candidate.pool == nil ? " to \(roundTrip.pool)" : ""
+        guard let row = roundTrip.row else { return "by distance\(pool), \(kilometres)" }
+        let differs =
+            row.measured == roundTrip.milliseconds
+            ? "" : " has \(tenths(row.measured)), within the margin"
+        return "\(row.key)\(pool) (\(row.position)\(differs))"
     }
 
     private static func originRow(_ origin: OriginSummary) -> [String] {
@@ -227,6 +242,12 @@ private func grouped(_ kilometres: Double) -> String {
     let digits = String(Int(kilometres.rounded()))
     guard digits.count > 3 else { return digits }
     return grouped(Double(digits.dropLast(3)) ?? 0) + "," + digits.suffix(3)
+}
+
+/// Milliseconds to a tenth.
+private func tenths(_ value: Double) -> String {
+    let tenths = Int((value * 10).rounded())
+    return "\(tenths / 10).\(tenths % 10)"
 }
 
 /// Degrees to a hundredth, about a kilometre.

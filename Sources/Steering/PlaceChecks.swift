@@ -25,22 +25,29 @@ extension Steering {
     private func checkDatabases(_ diagnostics: inout Diagnostics) {
         let rules = configuration.services.flatMap(\.rules)
         let stated = geography.overrides.entries.map(\.location)
-        for (isMissing, needs, fault, cure, isStated) in [
+        // Rows of the table of round trips may do without places.
+        let isMeasured = rules.filter(\.steersByPlace).allSatisfy {
+            configuration.isMeasured($0)
+                && !($0.match?.everyMatch.contains(where: \.namesPlaces) ?? false)
+        }
+        for (isMissing, needs, fault, cure, stated) in [
             (
                 geography.database == nil, \Rule.steersByPlace,
                 "this rule steers by place, but there is no geo database (*.mmdb)",
                 "; scripts/fetch-geo gets one, and geo/world.mmdb comes with Rhumb",
                 stated.contains(where: \.isPlace)
+                    ? "overrides" : isMeasured ? "measured round trips" : nil
             ),
             (
                 geography.asnDatabase == nil, \Rule.steersByASN,
                 "this rule matches AS numbers, but there is no ASN database (*.mmdb)",
-                "; scripts/fetch-geo gets one", stated.contains { $0.asn != nil }
+                "; scripts/fetch-geo gets one",
+                stated.contains { $0.asn != nil } ? "overrides" : nil
             ),
         ] {
             guard isMissing, let rule = rules.first(where: { $0[keyPath: needs] }) else { continue }
-            if isStated {
-                diagnostics.warning(at: rule.position, fault + ", only overrides" + cure)
+            if let stated {
+                diagnostics.warning(at: rule.position, fault + ", only \(stated)" + cure)
             } else {
                 diagnostics.error(at: rule.position, fault + cure)
             }
@@ -78,8 +85,9 @@ extension SteeringConfiguration {
             if rule.policy.dependsOnPlace {
                 diagnostics.warning(
                     at: rule.position,
-                    "policy \"\(rule.policy)\" needs the clients' coordinates, and a Country"
-                        + " database has none: they get the pools in file order\(cure)")
+                    "policy \"\(rule.policy)\" needs the clients' coordinates"
+                        + (isMeasured(rule) ? " where no row tells" : "")
+                        + ", and a Country database has none: they get the pools in file order\(cure)")
             }
         }
     }

@@ -18,17 +18,21 @@ public struct PoolFile: Sendable {
 
 extension SteeringConfiguration {
     /// Reads pool files, in the order given, as one namespace; nil if anything is wrong.
+    ///
+    /// - Parameter latency: what was read of round trips; nil if that had faults.
     public static func parse(
-        _ files: [PoolFile], diagnostics: inout Diagnostics
+        _ files: [PoolFile], latency: LatencyTable? = LatencyTable(),
+        diagnostics: inout Diagnostics
     ) -> SteeringConfiguration? {
         var monitors: [MonitorEntry] = []
-        return parse(files, monitors: &monitors, diagnostics: &diagnostics)
+        return parse(files, latency: latency, monitors: &monitors, diagnostics: &diagnostics)
     }
 
     /// Does the same, and returns the monitors also where something else is wrong, so that their
     /// reader can tell its findings in the same run.
     public static func parse(
-        _ files: [PoolFile], monitors: inout [MonitorEntry], diagnostics: inout Diagnostics
+        _ files: [PoolFile], latency: LatencyTable? = LatencyTable(),
+        monitors: inout [MonitorEntry], diagnostics: inout Diagnostics
     ) -> SteeringConfiguration? {
         let errorsBefore = diagnostics.errorCount
         var parser = PoolFileParser()
@@ -40,6 +44,7 @@ extension SteeringConfiguration {
         }
         let pools = parser.pools.entries.map { parser.parsePool($0, &diagnostics) }
         let services = parser.services.entries.map { parser.parseService($0, pools, &diagnostics) }
+        let latencySettings = parser.parseLatency(&diagnostics)
         checkAddressTotal(pools, parser.pools.entries, &diagnostics)
         monitors = parser.monitors.entries.map {
             MonitorEntry(name: $0.name, position: $0.position, value: $0.value)
@@ -49,10 +54,12 @@ extension SteeringConfiguration {
         var configuration = SteeringConfiguration()
         configuration.pools = pools.compactMap(\.self)
         configuration.services = services.compactMap(\.self)
+        configuration.regions = parser.parsedRegions.compactMap(\.self)
         configuration.monitors = monitors
         configuration.checkServices(&diagnostics)
         guard diagnostics.errorCount == errorsBefore else { return nil }
         configuration.warnOfUnusedPools(&diagnostics)
+        if let latency { configuration.take(latency, latencySettings, &diagnostics) }
         configuration.warnOfUnusedRegions(parser.regions.entries, &diagnostics)
         return configuration
     }
@@ -99,7 +106,9 @@ extension SteeringConfiguration {
         _ entries: [NamedEntry], _ diagnostics: inout Diagnostics
     ) {
         let matches = services.flatMap(\.rules).compactMap(\.match).flatMap(\.everyMatch)
-        let used = Set(matches.flatMap { $0.regions ?? [] }.map(\.name))
+        let used = Set(
+            matches.flatMap { $0.regions ?? [] }.map(\.name)
+                + latency.columns.values.flatMap(\.regions))
         for entry in entries where !used.contains(entry.name) {
             diagnostics.warning(at: entry.position, "no rule uses the region \"\(entry.name)\"")
         }
@@ -203,6 +212,8 @@ struct PoolFileParser {
     private(set) var pools = NamedEntries(kind: "pool", limit: SteeringLimit.pools)
     private(set) var services = NamedEntries(kind: "service", limit: SteeringLimit.services)
     private(set) var regions = NamedEntries(kind: "region", limit: SteeringLimit.regions)
+    /// What is said of measured round trips, in one of the files.
+    private(set) var latency: SettingsValue?
     /// By the index of `regions`; nil for one whose faults are reported already.
     var parsedRegions: [Region?] = []
 
@@ -210,8 +221,17 @@ struct PoolFileParser {
     mutating func collect(_ file: PoolFile, _ diagnostics: inout Diagnostics) {
         guard let root = parseSettings(file.text, file: file.name, diagnostics: &diagnostics),
             let sections = root.mapping(
-                ["monitors", "pools", "regions", "services"], &diagnostics)
+                ["monitors", "pools", "regions", "services", "latency"], &diagnostics)
         else { return }
+        if let new = sections["latency"] {
+            if let latency {
+                diagnostics.error(
+                    at: new.position,
+                    "\"latency\" is already stated at \(latency.position); it holds for all files, so"
+                        + " state it in one")
+            }
+            latency = new
+        }
         for (section, entries) in [
             ("monitors", \PoolFileParser.monitors), ("pools", \.pools), ("regions", \.regions),
             ("services", \.services),

@@ -79,7 +79,7 @@ extension PoolFileParser {
     }
 
     /// `20%`, or `20`.
-    private func parsePercent(_ value: SettingsValue, _ diagnostics: inout Diagnostics) -> Int? {
+    func parsePercent(_ value: SettingsValue, _ diagnostics: inout Diagnostics) -> Int? {
         if let text = value.text {
             let digits = text.hasSuffix("%") ? text.dropLast() : text[...]
             if digits.allSatisfy({ ("0"..."9").contains($0) }), let percent = Int(digits),

@@ -81,16 +81,24 @@ private struct RuleShape: Hashable {
     var match: Match?
     var policy: Policy
     var candidates: [Candidate]
+    /// What its candidates' sites count by their `column`; empty unless the policy uses measurements.
+    var columns: [LatencyColumn] = []
+    /// The regions that these name, in the order in which they count.
+    var regions: [Region] = []
+
+    /// It, and those of the services that it names.
+    var withNested: [RuleShape] { [self] + candidates.flatMap(\.nested).flatMap(\.withNested) }
 
     /// Whether it, or one of a service that it names, asks for cities.
     var usesCities: Bool {
-        match?.everyMatch.contains { $0.cities != nil } ?? false
+        ((match?.everyMatch ?? []) + regions.flatMap(\.parts)).contains { $0.cities != nil }
             || candidates.contains { $0.nested.contains(where: \.usesCities) }
     }
 
     /// The AS numbers that it, or one of a service that it names, asks for.
     var asns: Set<UInt32> {
-        var result = Set(match?.everyMatch.flatMap { $0.asns ?? [] } ?? [])
+        let matches = (match?.everyMatch ?? []) + regions.flatMap(\.parts)
+        var result = Set(matches.flatMap { $0.asns ?? [] })
         for rule in candidates.flatMap(\.nested) { result.formUnion(rule.asns) }
         return result
     }
@@ -145,33 +153,46 @@ extension RuleCompiler {
 
     private func ruleShapes(of service: Service) -> [RuleShape] {
         service.rules.map { rule in
-            RuleShape(
-                match: rule.match, policy: rule.policy,
-                candidates: rule.pools.map { reference in
-                    let candidate = Policy.Candidate(
-                        points: points(of: reference.target), bias: reference.bias)
-                    guard case .service(let index) = reference.target else {
-                        return .init(candidate: candidate, nested: [])
-                    }
-                    return .init(
-                        candidate: candidate, nested: ruleShapes(of: configuration.services[index]))
-                })
+            var shape = RuleShape(match: rule.match, policy: rule.policy, candidates: [])
+            shape.candidates = rule.pools.map { reference in
+                let candidate = candidate(reference, rule.policy, &shape.columns)
+                guard case .service(let index) = reference.target else {
+                    return .init(candidate: candidate, nested: [])
+                }
+                return .init(
+                    candidate: candidate, nested: ruleShapes(of: configuration.services[index]))
+            }
+            shape.regions = configuration.regions(named: shape.columns.flatMap(\.regions))
+            return shape
         }
     }
 
-    /// Where a pool is, or all the pools that a service may choose.
-    private func points(of target: PoolReference.Target) -> [SurfacePoint] {
-        configuration.pools(of: target).compactMap {
-            configuration.pools[$0].location.map(SurfacePoint.init)
+    /// - Parameter columns: gets those of its pools that it lacks, if the policy uses them.
+    private func candidate(
+        _ reference: PoolReference, _ policy: Policy, _ columns: inout [LatencyColumn]
+    ) -> Policy.Candidate {
+        var sites: [Policy.Site] = []
+        for pool in configuration.pools(of: reference.target).map({ configuration.pools[$0] }) {
+            var site = Policy.Site(point: pool.location.map(SurfacePoint.init))
+            if policy.usesMeasurements, let column = configuration.latency.columns[pool.name] {
+                site.column = columns.firstIndex(of: column) ?? columns.count
+                if site.column == columns.count { columns.append(column) }
+            }
+            sites.append(site)
         }
+        return Policy.Candidate(sites: sites, bias: reference.bias)
     }
 
     private mutating func compileShape(_ rules: [RuleShape]) throws(GeoError) -> Shape {
         var lists = NetworkLists()
-        let prepared = rules.map { PreparedRule($0, &lists) }
+        let everyRule = rules.flatMap(\.withNested)
+        let measurements = Measurements(
+            everyRule.lazy.flatMap(\.columns),
+            regions: configuration.regions(named: everyRule.flatMap(\.regions).map(\.name)), &lists)
+        let prepared = rules.map { PreparedRule($0, measurements, &lists) }
         if rules.first?.isSameForEveryone == true {
             // Nobody's place matters, so the scope is 0 and no database need be walked.
-            return Shape(tree: -1, outcomes: [PreparedRule.outcome(prepared, nil, [])])
+            return Shape(tree: -1, outcomes: [PreparedRule.outcome(prepared, ClientFacts())])
         }
         let usesCities = rules.contains(where: \.usesCities)
         let usesPlaces = rules.contains(where: \.usesPlaces)
@@ -182,19 +203,24 @@ extension RuleCompiler {
         var interned: [OutcomeKey: UInt32] = [:]
         var shape = Shape(tree: Int32(trees.count))
         let tree = try geography.compile(
-            networks: lists.all + [SpecialSpace.networks.map(\.network)], asns: asns,
+            networks: lists.all + [SpecialSpace.networks.map(\.network)],
+            numbered: measurements.networks, asns: asns.union(measurements.systems),
             withCities: usesCities
-        ) { location, matchedLists in
+        ) { location, matchedLists, number in
             let isSpecial = matchedLists.last == special
             let matchedLists = isSpecial ? Array(matchedLists.dropLast()) : matchedLists
             var located = location
             if let fallback, location?.isPlace != true {
                 located = fallback.with(asn: location?.asn)
             }
-            var key = PreparedRule.outcome(prepared, located, matchedLists)
+            let facts = ClientFacts(
+                location: located, matchedLists: matchedLists,
+                measured: measurements.roundTrips(located, matchedLists, number: number))
+            var key = PreparedRule.outcome(prepared, facts)
             // Where no place is asked for, a public address is as good as any other.
             key.prefersResolver =
-                location == nil && matchedLists.isEmpty && (isSpecial || usesPlaces)
+                location == nil && number == nil && matchedLists.isEmpty
+                && (isSpecial || usesPlaces)
             if let known = interned[key] { return known }
             let number = UInt32(shape.outcomes.count)
             shape.outcomes.append(key)
@@ -207,7 +233,7 @@ extension RuleCompiler {
 }
 
 /// A match whose networks are among the lists that are laid into the location tree.
-private struct PreparedMatch {
+struct PreparedMatch {
     private let match: Match
     /// The index of its list of networks.
     private let networks: Int?
@@ -234,7 +260,7 @@ private struct PreparedMatch {
 }
 
 /// Lists of networks, each distinct one once.
-private struct NetworkLists {
+struct NetworkLists {
     private(set) var all: [[IPNetwork]] = []
     private var indexes: [Set<IPNetwork>: Int] = [:]
 
@@ -246,6 +272,16 @@ private struct NetworkLists {
     }
 }
 
+/// What rules may go by.
+private struct ClientFacts {
+    /// Nil if nobody knows where the client is.
+    var location: Location?
+    /// The lists of networks that hold the client.
+    var matchedLists: [Int] = []
+    /// As `Measurements.roundTrips` has them.
+    var measured: [Double?] = []
+}
+
 /// A rule ready to be asked of places.
 private struct PreparedRule {
     let match: PreparedMatch?
@@ -253,22 +289,33 @@ private struct PreparedRule {
     let candidates: [Policy.Candidate]
     let nested: [[PreparedRule]]
 
-    init(_ shape: RuleShape, _ lists: inout NetworkLists) {
+    init(_ shape: RuleShape, _ measurements: Measurements, _ lists: inout NetworkLists) {
         match = shape.match.map { PreparedMatch($0, &lists) }
         policy = shape.policy
-        candidates = shape.candidates.map(\.candidate)
-        nested = shape.candidates.map { $0.nested.map { PreparedRule($0, &lists) } }
+        // The rule counts its own columns, clients' measured round trips are those of all rules.
+        let columns = shape.columns.map { measurements.index(of: $0) }
+        candidates = shape.candidates.map(\.candidate).map { candidate in
+            var candidate = candidate
+            for index in candidate.sites.indices {
+                candidate.sites[index].column = candidate.sites[index].column.flatMap {
+                    columns[$0]
+                }
+            }
+            return candidate
+        }
+        nested = shape.candidates.map { $0.nested.map { PreparedRule($0, measurements, &lists) } }
     }
 
     /// What rules say of a place.
-    static func outcome(
-        _ rules: [PreparedRule], _ location: Location?, _ matchedLists: [Int]
-    ) -> OutcomeKey {
-        let index = rules.firstIndex { $0.match?.holds(location, matchedLists) ?? true }
+    static func outcome(_ rules: [PreparedRule], _ facts: ClientFacts) -> OutcomeKey {
+        let index = rules.firstIndex {
+            $0.match?.holds(facts.location, facts.matchedLists) ?? true
+        }
         guard let index else { return OutcomeKey(rule: nil) }
         let rule = rules[index]
-        var order = rule.policy.order(
-            rule.candidates, location?.coordinates.map(SurfacePoint.init))
+        let client = Policy.Client(
+            point: facts.location?.coordinates.map(SurfacePoint.init), measured: facts.measured)
+        var order = rule.policy.order(rule.candidates, client)
         guard rule.nested.contains(where: { !$0.isEmpty }) else {
             return OutcomeKey(rule: index, head: order.map { .init(position: $0) })
         }
@@ -280,7 +327,7 @@ private struct PreparedRule {
                 let nested = rule.nested[position]
                 return .init(
                     position: position,
-                    nested: nested.isEmpty ? [] : [outcome(nested, location, matchedLists)])
+                    nested: nested.isEmpty ? [] : [outcome(nested, facts)])
             })
     }
 }
@@ -366,9 +413,8 @@ extension RuleCompiler {
         let new = settings.rules.map { rule in
             var part = RulePart(rest: UInt32(children.count), restCount: 0, union: -1)
             if rule.pools.allSatisfy({ $0.pool != nil }) {
-                let candidates = rule.pools.map {
-                    Policy.Candidate(points: points(of: $0.target), bias: $0.bias)
-                }
+                var columns: [LatencyColumn] = []
+                let candidates = rule.pools.map { candidate($0, rule.policy, &columns) }
                 for position in rule.policy.rest(candidates) {
                     let reference = rule.pools[position]
                     children.append(Child(pool: reference.pool ?? 0, weight: reference.weight))
@@ -398,9 +444,10 @@ extension SteeringConfiguration {
     }
 
     func pools(of rule: Rule) -> [Int] { uniqued(rule.pools.flatMap { pools(of: $0.target) }) }
+}
 
-    private func uniqued(_ pools: [Int]) -> [Int] {
-        var seen: Set<Int> = []
-        return pools.filter { seen.insert($0).inserted }
-    }
+/// The elements in their order, each once.
+private func uniqued<Element: Hashable>(_ elements: [Element]) -> [Element] {
+    var seen: Set<Element> = []
+    return elements.filter { seen.insert($0).inserted }
 }

@@ -19,7 +19,9 @@ extension SteeringConfiguration {
                         rule, "\"when_all_down: all\" answers with all of them", &diagnostics)
                 }
                 if rule.spare { checkSpare(rule, &diagnostics) }
-                if rule.policy.dependsOnPlace { warnOfMissingLocations(rule, &diagnostics) }
+                if rule.policy.dependsOnPlace, !rule.policy.usesMeasurements {
+                    warnOfMissingLocations(rule, &diagnostics)
+                }
             }
         }
     }

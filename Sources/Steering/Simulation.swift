@@ -123,15 +123,6 @@ public struct Simulation: Sendable {
     }
 }
 
-/// The detour that cables take from the great circle, by which estimates multiply.
-public let detourFactor = 1.5
-
-/// The estimated round trip over a great-circle distance: light in glass goes at two thirds of its speed
-/// in vacuum, and cables take detours.
-public func roundTripMilliseconds(_ kilometres: Double) -> Double {
-    2 * kilometres * detourFactor / (299_792.458 * 2 / 3) * 1_000
-}
-
 // MARK: - Running
 
 extension Simulation {

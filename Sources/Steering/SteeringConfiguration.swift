@@ -9,6 +9,12 @@ public import Settings
 public struct SteeringConfiguration: Sendable {
     public var pools: [Pool] = []
     public var services: [Service] = []
+    /// Those that the files define; thirteen more come with Rhumb.
+    public var regions: [Region] = []
+    /// Measured round trips, the rows that count.
+    public var latency = LatencyTable()
+    /// How much measured values may differ, in percent, before a running server goes by the new one.
+    public var latencyMargin = 10
     /// The `monitors:` entries, unread: their keys belong to the health checker.
     public var monitors: [MonitorEntry] = []
 

@@ -60,9 +60,13 @@ struct Loader: Sendable {
 
     /// Returns what the files say, or nil with the reasons among the diagnostics.
     ///
-    /// - Parameter withZones: gets the zones as they were read, whatever else is wrong.
+    /// - Parameters:
+    ///   - latency: the round trips in force, which those of the file replace where they differ by
+    ///     more than the margin.
+    ///   - withZones: gets the zones as they were read, whatever else is wrong.
     func load(
-        _ diagnostics: inout Diagnostics, withZones: ([ZoneSource]) -> Void = { _ in }
+        _ diagnostics: inout Diagnostics, after latency: LatencyTable? = nil,
+        withZones: ([ZoneSource]) -> Void = { _ in }
     ) -> Loaded? {
         guard directoryExists(directory) else {
             diagnostics.error(
@@ -76,8 +80,10 @@ struct Loader: Sendable {
         let zones = loadZones(zoneDirectory, &diagnostics, withZones)
         let poolFiles = readPoolFiles(zoneDirectory, &diagnostics)
         var monitorEntries: [MonitorEntry] = []
-        let configuration = SteeringConfiguration.parse(
-            poolFiles.files, monitors: &monitorEntries, diagnostics: &diagnostics)
+        var configuration = SteeringConfiguration.parse(
+            poolFiles.files, latency: loadLatency(settings, &diagnostics),
+            monitors: &monitorEntries, diagnostics: &diagnostics)
+        if let latency { configuration?.settleLatency(after: latency) }
         let geography = loadGeography(settings, &diagnostics)
         let monitors = Monitor.read(monitorEntries, &diagnostics)
         guard let zones = zones.set, let configuration, let geography, !diagnostics.hasErrors else {
@@ -109,10 +115,12 @@ struct Loader: Sendable {
     /// Does what `load` does on a thread that may block: reading and compiling can take seconds.
     ///
     /// - Throws: `CancellationError` alone.
-    func loadAside() async throws -> (loaded: Loaded?, diagnostics: Diagnostics) {
+    func loadAside(after latency: LatencyTable? = nil) async throws -> (
+        loaded: Loaded?, diagnostics: Diagnostics
+    ) {
         try await NIOThreadPool.singleton.runIfActive { [self] in
             var diagnostics = Diagnostics()
-            let loaded = load(&diagnostics)
+            let loaded = load(&diagnostics, after: latency)
             return (loaded, diagnostics)
         }
     }
@@ -226,7 +234,7 @@ struct Loader: Sendable {
                 at: position, "geo: \(place) is not a directory; name one, or a file NAME.mmdb")
             return nil
         }
-        let directory = isFile ? parentDirectory(place) : place
+        let directory = geoDirectory(settings)
         var database: LocationDatabase?
         var asnDatabase: LocationDatabase?
         do {
@@ -252,6 +260,28 @@ struct Loader: Sendable {
             overrides = LocationOverrides.parse(root, &diagnostics)
         }
         return Geography(database: database, asnDatabase: asnDatabase, overrides: overrides)
+    }
+
+    /// Where the files beside the database are.
+    private func geoDirectory(_ settings: ServerSettings) -> String {
+        let place = path(settings.geo)
+        return place.hasSuffix(".mmdb") ? parentDirectory(place) : place
+    }
+
+    /// Reads measured round trips; none if there is no file, nil if it has faults.
+    private func loadLatency(
+        _ settings: ServerSettings, _ diagnostics: inout Diagnostics
+    ) -> LatencyTable? {
+        let file = geoDirectory(settings) + "/latency.csv"
+        guard fileExists(file) else { return LatencyTable(file: file) }
+        do {
+            let octets = try readFile(path: file, limit: SteeringLimit.latencyOctets)
+            return LatencyTable.parse(octets, file: file, &diagnostics)
+        } catch {
+            diagnostics.error(
+                at: SourcePosition(file: file), "not readable: \(error.explanation)")
+            return nil
+        }
     }
 
     /// The database to use: the best of those a user put there, else the coarse one that is shipped.

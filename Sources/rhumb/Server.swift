@@ -114,7 +114,10 @@ final class Server: Sendable {
     /// Reads all files again and puts them in force together, or changes nothing.
     private func reload() async {
         logger.info("reloading")
-        guard let (loaded, diagnostics) = try? await loader.loadAside() else { return }
+        guard
+            let (loaded, diagnostics) = try? await loader.loadAside(
+                after: content.current.steering.configuration.latency)
+        else { return }
         for finding in diagnostics.sorted {
             let level: Logger.Level = finding.severity == .error ? .error : .warning
             logger.log(level: level, "\(finding.position): \(finding.message)")

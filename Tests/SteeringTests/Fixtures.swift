@@ -22,12 +22,18 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-func parse(_ texts: String...) -> (configuration: SteeringConfiguration?, messages: [String]) {
+func parse(
+    _ texts: String..., latency: String = ""
+) -> (configuration: SteeringConfiguration?, messages: [String]) {
     var diagnostics = Diagnostics()
+    let table =
+        latency.isEmpty
+        ? LatencyTable() : LatencyTable.parse(Array(latency.utf8), file: "l.csv", &diagnostics)
     let files = texts.enumerated().map {
         PoolFile(name: $0 == 0 ? "a.yaml" : "b.yaml", text: $1)
     }
-    let configuration = SteeringConfiguration.parse(files, diagnostics: &diagnostics)
+    let configuration = SteeringConfiguration.parse(
+        files, latency: table, diagnostics: &diagnostics)
     return (configuration, diagnostics.sorted.map(\.description))
 }
 
@@ -44,8 +50,9 @@ func geography(_ overrides: String = "", default place: String? = nil) throws ->
     return Geography(database: nil, overrides: parsed)
 }
 
-func steering(_ text: String, places: String = "") throws -> Steering {
-    let (configuration, messages) = parse(text)
+/// - Parameter latency: rows of measured round trips, with their header.
+func steering(_ text: String, places: String = "", latency: String = "") throws -> Steering {
+    let (configuration, messages) = parse(text, latency: latency)
     return try Steering(
         try #require(configuration, "\(messages)"), geography: geography(places))
 }
@@ -123,9 +130,27 @@ let worldPlaces = """
     "2001:db8:a:8000::/52": { country: AU, coordinates: [-31.95, 115.86] }
     """
 
+/// Round trips from some of them, of every kind of key.
+let worldLatency = """
+    key,pool,rtt_ms
+    198.51.100.0/26,virginia,9
+    198.51.100.0/24,tokyo,20
+    198.51.100.0/24,frankfurt,30
+    US-CA,saopaulo,12
+    US-CA,frankfurt,15
+    KE,sydney,7
+    region:SEAS,sydney,40
+    region:NEAS,frankfurt,5
+    continent:OC,virginia,11
+    *,tokyo,150
+    2001:db8:a::/52,saopaulo,2.5
+    """
+
 /// `steering` and `state` for suites that have something of that name.
-func makeSteering(_ text: String, places: String = "") throws -> Steering {
-    try steering(text, places: places)
+func makeSteering(
+    _ text: String, places: String = "", latency: String = ""
+) throws -> Steering {
+    try steering(text, places: places, latency: latency)
 }
 
 func makeState(_ steering: Steering, down: Set<String> = []) -> SteeringState {

@@ -26,7 +26,7 @@ struct PolicyConformanceTests {
                   web:
                     rules: [{ policy: \(policy), pools: [\(members.joined(separator: ", "))] }]
                     fallback: capetown
-                """, places: worldPlaces)
+                """, places: worldPlaces, latency: worldLatency)
         let allUp = state(steering)
         var random = SeededGenerator(7)
         for subset in 0..<1 << poolNames.count {
@@ -73,7 +73,7 @@ struct PolicyConformanceTests {
         let steering = try steering(
             worldPools + """
                 services: { web: { rules: [{ policy: \(policy), pools: [\(poolNames.joined(separator: ", "))] }] } }
-                """, places: worldPlaces)
+                """, places: worldPlaces, latency: worldLatency)
         let state = state(steering, down: ["virginia"])
         for seed: UInt64 in [0, 1, .max, 0x8000_0000_0000_0000] {
             for client in clients {
@@ -89,14 +89,17 @@ struct PolicyConformanceTests {
         for count in 1...20 {
             let candidates = (0..<count).map { _ in
                 Policy.Candidate(
-                    points: (0..<Int.random(in: 0...2, using: &random)).map { _ in
-                        randomPoint(&random)
+                    sites: (0..<Int.random(in: 0...2, using: &random)).map { _ in
+                        .init(
+                            point: Bool.random(using: &random) ? nil : randomPoint(&random),
+                            column: Bool.random(using: &random) ? nil : 0)
                     },
                     bias: Int.random(in: -99...99, using: &random))
             }
             #expect(policy.rest(candidates).sorted() == Array(0..<count))
-            for client in [nil, randomPoint(&random)] {
-                let order = policy.order(candidates, client)
+            for (point, measured) in [(nil, nil), (randomPoint(&random), nil), (nil, 30.5)] {
+                let order = policy.order(
+                    candidates, Policy.Client(point: point, measured: [measured]))
                 #expect(Set(order).count == order.count)
                 #expect(Set(order).isSubset(of: 0..<count))
             }
@@ -122,7 +125,7 @@ struct PolicyConformanceTests {
               main: { location: [1, 2], origins: { o: { addresses: 192.0.2.1 } } }
               spare: { location: [3, 4], origins: { o: { addresses: 192.0.2.2 } } }
 
-            """ + example.text)
+            """ + example.text, latency: "key,pool,rtt_ms\n*,main,1\n*,spare,2\n")
         #expect(messages.isEmpty)
         #expect(configuration?.services.first?.rules.first?.policy == policy)
     }
@@ -132,7 +135,7 @@ struct PolicyConformanceTests {
     @Test("parsers have headers whose examples load")
     func parserExamples() throws {
         let examples = try headerExamples(in: "")
-        #expect(examples.count == 2)
+        #expect(examples.count == 3)
         for example in examples {
             let (configuration, messages) = parse(example.text)
             #expect(configuration != nil, "\(example.file): \(messages)")
@@ -210,11 +213,15 @@ struct ProximityTests {
     private func order(_ places: [(Double, Double)?], from client: Coordinates? = here) -> [Int] {
         let candidates = places.map { place in
             Policy.Candidate(
-                points: [place].compactMap(\.self).map {
-                    SurfacePoint(Coordinates(latitude: $0.0, longitude: $0.1))
-                }, bias: 0)
+                sites: [
+                    .init(
+                        point: place.map {
+                            SurfacePoint(Coordinates(latitude: $0.0, longitude: $0.1))
+                        })
+                ], bias: 0)
         }
-        let head = Policy.proximity.order(candidates, client.map(SurfacePoint.init))
+        let head = Policy.proximity.order(
+            candidates, Policy.Client(point: client.map(SurfacePoint.init)))
         return head + Policy.proximity.rest(candidates).filter { !head.contains($0) }
     }
 

@@ -385,7 +385,7 @@ let serviceFaults: [FaultyFile] = [
     FaultyFile(
         main: "services: { web: { rules: [{ policy: weighted, spare: true, pools: main }] } }",
         "a.yaml:2:55: error: services.web.rules[0].spare: there is no next pool under policy"
-            + " \"weighted\"; it takes \"policy: proximity or failover or hash\""),
+            + " \"weighted\"; it takes \"policy: proximity or latency or failover or hash\""),
     FaultyFile(
         main: "services: { web: { ecs: maybe, rules: [{ pools: main }] } }",
         "a.yaml:2:25: error: services.web.ecs: expected one of use, ignore, found \"maybe\""),
@@ -407,7 +407,7 @@ let serviceFaults: [FaultyFile] = [
         "a.yaml:2:37: error: services.web.rules[0].pools: a rule has 1 to 64 pools"),
     FaultyFile(
         main: "services: { web: { rules: [{ policy: nearest, pools: main }] } }",
-        "a.yaml:2:38: error: services.web.rules[0].policy: expected one of proximity, failover,"
+        "a.yaml:2:38: error: services.web.rules[0].policy: expected one of proximity, latency, failover,"
             + " weighted, hash, all, found \"nearest\""),
     FaultyFile(
         main: "services: { web: { rules: [{ pools: main }], when_all_down: nodata } }",

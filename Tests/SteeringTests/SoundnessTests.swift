@@ -47,7 +47,7 @@ struct SoundnessTests {
         }
 
         mutating func rule(naming services: [String], match: String) -> String {
-            var policies = ["failover", "proximity", "weighted", "hash"]
+            var policies = ["failover", "proximity", "latency", "weighted", "hash"]
             if services.isEmpty { policies.append("all") }
             let policy = one(of: policies)
             let names = some(
@@ -64,8 +64,25 @@ struct SoundnessTests {
                 + entries.joined(separator: ", ") + "] }"
         }
 
+        /// Round trips of clients by keys of every kind, networks around and within places.
+        mutating func latency() -> String {
+            let keys = [
+                "203.0.113.0/24", "203.0.113.0/25", "203.0.112.0/20", "203.0.113.128/27",
+                "198.51.100.0/26", "10.0.0.0/8", "10.2.0.0/17", "8.8.8.8", "2001:db8:a::/50",
+                "2001:db8::/32", "2a00::/12", "0.0.0.0/0", "US-CA", "JP", "KE", "region:SEAS",
+                "region:corner", "continent:EU", "continent:AF", "*",
+            ]
+            let rows = some(of: keys).flatMap { key in
+                some(of: (0..<6).map { "p\($0)" }).map { "\(key),\($0),\(1 + below(90))" }
+            }
+            return "key,pool,rtt_ms\n" + rows.joined(separator: "\n")
+        }
+
         mutating func configuration() -> String {
-            var text = pools() + "services:\n"
+            var text = pools()
+            text +=
+                "regions: { corner: { networks: [10.9.8.0/22, 203.0.113.64/26], countries: BR } }\n"
+            text += "services:\n"
             var below: [String] = []
             for level in 0..<3 {
                 var names: [String] = []
@@ -127,8 +144,9 @@ struct SoundnessTests {
     @Test("all clients of a scope get one decision, whatever the configuration", arguments: 0..<40)
     func sound(seed: Int) throws {
         var maker = Maker(random: SeededGenerator(UInt64(seed * 977 + 13)))
+        let latency = maker.latency()
         let text = maker.configuration()
-        let (configuration, messages) = parse(text)
+        let (configuration, messages) = parse(text, latency: latency)
         let steering = try Steering(
             try #require(configuration, "\(messages)"),
             geography: geography(
@@ -148,7 +166,7 @@ struct SoundnessTests {
                             : Client(
                                 client, knownBits: client.family.rawValue, resolver: resolver),
                         state, service, &maker.random,
-                        "\(text)\ndown: \(down)")
+                        "\(text)\n\(latency)\ndown: \(down)")
                 }
             }
         }

@@ -4,6 +4,7 @@
 //     $ZONE example.                  a master file follows, up to the next directive
 //     $POOLS                          a pool file follows
 //     $PLACES                         overrides follow (geo/overrides.yaml)
+//     $LATENCY                        measured round trips follow (geo/latency.csv)
 //     $DOWN POOL/ORIGIN ...           the origins that are down from here on; alone: none
 //     $QUERY NAME TYPE [OPTION ...]   then the expected message, as `TestAnswer.text` prints it
 //     $PACKET OCTETS [OPTION ...]     the same for a message that is written out: in hexadecimal
@@ -42,6 +43,7 @@ public struct Scenario: Sendable {
     public var zones: [(apex: String, text: String)] = []
     public var pools = ""
     public var places = ""
+    public var latency = ""
     public var queries: [Query] = []
 
     /// What a scenario file says that can't be understood.
@@ -67,6 +69,7 @@ public struct Scenario: Sendable {
                 append = { $0.zones[$0.zones.count - 1].text += $1 + "\n" }
             case "$POOLS": append = { $0.pools += $1 + "\n" }
             case "$PLACES": append = { $0.places += $1 + "\n" }
+            case "$LATENCY": append = { $0.latency += $1 + "\n" }
             case "$DOWN":
                 down = words.dropFirst().map(String.init)
                 append = nil
@@ -97,7 +100,8 @@ public struct Scenario: Sendable {
     private static func directive(_ line: Substring) -> [Substring]? {
         let words = line.split(separator: " ")
         let known = [
-            "$ZONE": 2, "$POOLS": 1, "$PLACES": 1, "$DOWN": 1, "$QUERY": 3, "$PACKET": 2,
+            "$ZONE": 2, "$POOLS": 1, "$PLACES": 1, "$LATENCY": 1, "$DOWN": 1, "$QUERY": 3,
+            "$PACKET": 2,
         ]
         guard let least = known[String(words[0])], words.count >= least else { return nil }
         return words

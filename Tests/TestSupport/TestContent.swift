@@ -23,9 +23,11 @@ public struct TestContent: Sendable {
     ///   - zones: master files by apex, without `$INCLUDE`.
     ///   - pools: one pool file.
     ///   - places: overrides, as in `geo/overrides.yaml`.
+    ///   - latency: measured round trips, as in `geo/latency.csv`.
     /// - Throws: a `Fault` with all diagnostics if there is an error among them.
     public init(
         zones: [(apex: String, text: String)], pools: String = "", places: String = "",
+        latency: String = "",
         answers: AnswerSettings = AnswerSettings(identity: "test"),
         database: LocationDatabase? = nil
     ) throws {
@@ -38,7 +40,10 @@ public struct TestContent: Sendable {
         }
         let zones = ZoneSet(sources, diagnostics: &diagnostics)
         let configuration = SteeringConfiguration.parse(
-            pools.isEmpty ? [] : [PoolFile(name: "pools", text: pools)], diagnostics: &diagnostics)
+            pools.isEmpty ? [] : [PoolFile(name: "pools", text: pools)],
+            latency: latency.isEmpty
+                ? LatencyTable() : .parse(Array(latency.utf8), file: "latency", &diagnostics),
+            diagnostics: &diagnostics)
         let overrides = parseSettings(places, file: "places", diagnostics: &diagnostics).map {
             LocationOverrides.parse($0, &diagnostics)
         }
@@ -60,7 +65,7 @@ public struct TestContent: Sendable {
     ) throws {
         try self.init(
             zones: scenario.zones, pools: scenario.pools, places: scenario.places,
-            answers: answers)
+            latency: scenario.latency, answers: answers)
     }
 
     /// The shipped sample below the directory and other zones, steered by a database.

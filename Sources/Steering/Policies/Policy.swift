@@ -11,6 +11,7 @@ public struct Policy: Sendable, Hashable, CustomStringConvertible {
     /// Every policy, in the order that messages list them.
     public static let all: [Policy] = [
         .proximity,
+        .latency,
         .failover,
         .weighted,
         .hash,
@@ -26,28 +27,47 @@ public struct Policy: Sendable, Hashable, CustomStringConvertible {
     let entryKeys: [String]
     /// Whether `order` looks at the client's coordinates.
     let dependsOnPlace: Bool
+    /// Whether it looks at measured round trips, too.
+    var usesMeasurements = false
     let pick: Pick
     /// Whether there is a next pool that a spare address can come from.
     var allowsSpare: Bool { pick == .firstUsable || pick == .byHash }
     /// Returns the positions of the candidates that the client's place decides about, best first, none
     /// twice. The others follow as `rest` has them.
-    let order: @Sendable (_ candidates: [Candidate], _ client: SurfacePoint?) -> [Int]
+    let order: @Sendable (_ candidates: [Candidate], _ client: Client) -> [Int]
 
     /// What a policy may know of a pool when it orders them.
     struct Candidate: Sendable, Hashable {
-        /// Where it is: one point for a pool, one for each pool of a service; none if no location
-        /// is stated.
-        var points: [SurfacePoint]
+        /// One for a pool, one for each pool of a service.
+        var sites: [Site]
         var bias: Int
+
+        var hasLocation: Bool { sites.contains { $0.point != nil } }
     }
 
-    /// The order of the candidates that `order` leaves out: the file's; where places matter, those
-    /// without a location last.
+    /// A pool as policies see it.
+    struct Site: Sendable, Hashable {
+        /// Nil if no location is stated.
+        var point: SurfacePoint?
+        /// Which of `Client.measured` is its own; nil if none ever is.
+        var column: Int?
+    }
+
+    /// What a policy may know of a client.
+    struct Client: Sendable {
+        /// Nil if nobody knows where it is.
+        var point: SurfacePoint?
+        /// Measured round trips in milliseconds, for policies that use them.
+        var measured: [Double?] = []
+    }
+
+    /// The order of the candidates that `order` leaves out: the file's; where places alone matter,
+    /// those without a location last.
     func rest(_ candidates: [Candidate]) -> [Int] {
         let indices = Array(candidates.indices)
-        guard dependsOnPlace else { return indices }
-        return indices.filter { !candidates[$0].points.isEmpty }
-            + indices.filter { candidates[$0].points.isEmpty }
+        guard dependsOnPlace, !usesMeasurements else { return indices }
+        return indices.filter { candidates[$0].hasLocation }
+            + indices.filter { !candidates[$0].hasLocation }
     }
 
     static func named(_ name: String) -> Policy? { all.first { $0.name == name } }

@@ -34,13 +34,17 @@ func biasedDistance(_ kilometres: Double, bias: Int) -> Double {
 }
 
 @Sendable
-private func orderByDistance(_ candidates: [Policy.Candidate], _ client: SurfacePoint?) -> [Int] {
-    guard let client else { return Array(candidates.indices) }
+private func orderByDistance(
+    _ candidates: [Policy.Candidate], _ client: Policy.Client
+) -> [Int] {
+    guard let client = client.point else { return Array(candidates.indices) }
     var placed: [(distance: Double, index: Int)] = []
     placed.reserveCapacity(candidates.count)
     for (index, candidate) in candidates.enumerated() {
         // A service is as near as the nearest of its pools.
-        let nearest = candidate.points.lazy.map { client.distanceKilometres(to: $0) }.min()
+        let nearest = candidate.sites.lazy.compactMap { site in
+            site.point.map { client.distanceKilometres(to: $0) }
+        }.min()
         guard let nearest else { continue }
         placed.append((biasedDistance(nearest, bias: candidate.bias), index))
     }
