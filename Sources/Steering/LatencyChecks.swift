@@ -6,6 +6,7 @@
 //   margin: 10%          # a running server keeps a value until the file's differs by more
 // ```
 
+internal import Geo
 internal import Settings
 
 extension PoolFileParser {
@@ -29,6 +30,25 @@ extension PoolFileParser {
             result.margin = parsePercent(value, &diagnostics) ?? 10
         }
         return result
+    }
+}
+
+extension Steering {
+    /// Warns of rows for autonomous systems where nobody knows which one a client is in.
+    func warnOfIdleSystems(_ diagnostics: inout Diagnostics) {
+        guard geography.asnDatabase == nil,
+            !geography.overrides.entries.contains(where: { $0.location.asn != nil }),
+            configuration.services.flatMap(\.rules).contains(where: configuration.isMeasured)
+        else { return }
+        let table = configuration.latency
+        let first = table.columns.values.flatMap(\.rows).filter {
+            if case .system = $0.key { true } else { false }
+        }.min { $0.line < $1.line }
+        guard let first else { return }
+        diagnostics.warning(
+            at: SourcePosition(file: table.file, line: first.line, column: 1),
+            "\(first.key) and rows like it never count, as there is no ASN database (*.mmdb) to tell"
+                + " which clients are in it; scripts/fetch-geo gets one")
     }
 }
 

@@ -11,6 +11,7 @@ extension Steering {
         // One finding for each rule is enough, where it says why nobody comes to it.
         var told = Set(diagnostics.all.map(\.position))
         checkDatabases(&diagnostics)
+        warnOfIdleSystems(&diagnostics)
         guard !diagnostics.hasErrors else { return }
         let count = diagnostics.all.count
         warnOfUnknownSystems(&diagnostics)

@@ -19,6 +19,9 @@ struct LatencyTests {
         key,pool,rtt_ms,samples
         10.1.2.0/24,frankfurt,10,5
         10.1.0.0/16,frankfurt,200,5
+        AS64500,frankfurt,17,5
+        AS64500,virginia,3,5
+        AS64500,saopaulo,18,5
         10.1.0.0/16,virginia,20,5
         US-CA,tokyo,15,5
         US,saopaulo,12,5
@@ -66,6 +69,22 @@ struct LatencyTests {
                     "frankfurt 200.0 10.1.0.0/16",
                 ]
             ),
+            // In an autonomous system of its own within that network.
+            (
+                "10.1.64.3",
+                [
+                    "tokyo 15.0 US-CA", "saopaulo 18.0 AS64500", "virginia 20.0 10.1.0.0/16",
+                    "frankfurt 200.0 10.1.0.0/16",
+                ]
+            ),
+            // Nobody knows more of it than that.
+            (
+                "192.0.2.130",
+                [
+                    "virginia 3.0 AS64500", "frankfurt 17.0 AS64500", "saopaulo 18.0 AS64500",
+                    "tokyo 0.0 none",
+                ]
+            ),
             // Kenya: country, region, continent, everyone.
             (
                 "10.2.0.1",
@@ -106,8 +125,10 @@ struct LatencyTests {
             ),
         ])
     func specificity(client: String, expected: [String]) throws {
+        let systems = "\n10.1.64.0/18: { asn: 64500 }\n192.0.2.128/25: { asn: 64500 }"
         let steering = try makeSteering(
-            worldPools + Self.regions + service, places: worldPlaces, latency: Self.rows)
+            worldPools + Self.regions + service, places: worldPlaces + systems,
+            latency: Self.rows)
         #expect(order(client, steering) == expected)
         let first = String(expected[0].prefix { $0 != " " })
         #expect(try makeState(steering).pool("web", client) == first)
@@ -182,6 +203,26 @@ struct LatencyTests {
         #expect(other.treeCount == 2)
         #expect(try makeState(other).pool("web", "10.1.0.1") == "web-east")
         #expect(try makeState(other).pool("chat", "10.1.0.1") == "chat-west")
+    }
+
+    @Test("rows for autonomous systems that nobody can tell are warned of")
+    func idleSystems() throws {
+        let rows = "key,pool,rtt_ms\nDE,tokyo,1\nAS64501,tokyo,1\nAS64500,frankfurt,1\n"
+        for (place, expected) in [
+            (
+                "10.0.0.0/8: { country: DE }",
+                [
+                    "l.csv:3:1: warning: AS64501 and rows like it never count, as there is no ASN database"
+                        + " (*.mmdb) to tell which clients are in it; scripts/fetch-geo gets one"
+                ]
+            ), ("10.0.0.0/8: { asn: 64500 }", []),
+        ] {
+            var diagnostics = Diagnostics()
+            try makeSteering(worldPools + service, places: place, latency: rows)
+                .checkPlaces(&diagnostics)
+            let findings = diagnostics.sorted.filter { $0.position.file == "l.csv" }
+            #expect(findings.map(\.description) == expected)
+        }
     }
 
     @Test("a table of networks and everyone needs no database, distances do")
@@ -279,6 +320,7 @@ struct LatencyTests {
             if let network = IPNetwork(key) {
                 return network.contains(address) ? 1_000 + network.length : nil
             }
+            if key == location?.asn.map({ "AS\($0)" }) { return 700 }
             let parts = location?.subdivisions.map { "\(location?.country ?? "")-\($0)" } ?? []
             if parts.contains(key) { return 600 }
             if key == location?.country { return 500 }
@@ -298,7 +340,7 @@ struct LatencyTests {
         var rows: [String: Row] = [:]
         let places =
             ["DE", "GB", "BR", "JP", "US", "US-CA", "GB-ENG", "region:near"]
-            + ["continent:EU", "continent:AS", "*"]
+            + ["continent:EU", "continent:AS", "*", "AS64500", "AS64501", "AS64502"]
         for _ in 0..<Int.random(in: 1...60, using: &random) {
             var key = places.randomElement(using: &random)!
             if Int.random(in: 0..<3, using: &random) > 0 {
@@ -327,6 +369,10 @@ struct LatencyTests {
                 10.7.0.0/17: { country: BR }
                 10.8.0.0/13: { continent: AS }
                 77.0.0.0/9: { country: JP, coordinates: [35, 139] }
+                77.64.0.0/10: { asn: 64501 }
+                10.3.0.0/16: { asn: 64500 }
+                10.5.64.0/18: { country: JP, asn: 64502 }
+                10.9.0.0/20: { asn: 64502 }
                 """, latency: table)
         let state = makeState(steering)
         for _ in 0..<400 {

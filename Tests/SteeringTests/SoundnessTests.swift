@@ -70,7 +70,7 @@ struct SoundnessTests {
                 "203.0.113.0/24", "203.0.113.0/25", "203.0.112.0/20", "203.0.113.128/27",
                 "198.51.100.0/26", "10.0.0.0/8", "10.2.0.0/17", "8.8.8.8", "2001:db8:a::/50",
                 "2001:db8::/32", "2a00::/12", "0.0.0.0/0", "US-CA", "JP", "KE", "region:SEAS",
-                "region:corner", "continent:EU", "continent:AF", "*",
+                "region:corner", "AS64500", "AS64501", "continent:EU", "continent:AF", "*",
             ]
             let rows = some(of: keys).flatMap { key in
                 some(of: (0..<6).map { "p\($0)" }).map { "\(key),\($0),\(1 + below(90))" }
