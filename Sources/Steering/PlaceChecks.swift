@@ -88,7 +88,8 @@ extension SteeringConfiguration {
                     at: rule.position,
                     "policy \"\(rule.policy)\" needs the clients' coordinates"
                         + (isMeasured(rule) ? " where no row tells" : "")
-                        + ", and a Country database has none: they get the pools in file order\(cure)")
+                        + ", and a Country database has none: they get the pools in file order\(cure)"
+                )
             }
         }
     }
