@@ -15,12 +15,12 @@ public final class Snapshot: Sendable {
     let cookies: CookieSecrets?
     let datagramLength: Int
 
-    public init(content: Content, health: HealthTable) {
+    public init(content: Content, health: HealthTable, ramps: RampShares = RampShares()) {
         self.content = content
         zones = content.zones
         cookies = content.cookies
         datagramLength = content.datagramLength
-        steering = SteeringState(content.steering, health: health)
+        steering = SteeringState(content.steering, health: health, ramps: ramps)
     }
 
     /// Content whose health nobody has looked at yet.

@@ -1,5 +1,6 @@
 // The decision itself: (service, client, health) in, `Decision` out. One tree lookup, a few array
-// reads; no allocation, no reference counting, no text. `explain` calls the same function.
+// reads; no allocation, no reference counting, no text. `explain` calls the same function. Picks by draw
+// are in `DecideByDraw`, where clients go whom their first choice does not take in `DecideDisplaced`.
 
 public import DNSWire
 internal import Geo
@@ -32,6 +33,7 @@ extension SteeringState {
         if choice == .refused {
             // All that can be used leave this client to others: then the first has to take it.
             request.isForced = true
+            decision.isForced = true
             choice = choose(outcome, request, &decision)
         }
         if choice == .none { answerAllDown(compiled, outcome, &decision) }
@@ -58,7 +60,7 @@ extension SteeringState {
     }
 
     /// What a decision is made for.
-    private struct Request: BitwiseCopyable {
+    struct Request: BitwiseCopyable {
         /// The address that prefixes are taken from.
         var address: IPAddress
         var random: UInt64
@@ -80,7 +82,7 @@ extension SteeringState {
     }
 
     /// What became of choosing among what an outcome has.
-    private enum Choice {
+    enum Choice {
         case taken
         /// What can be used leaves this client to others.
         case refused
@@ -88,7 +90,7 @@ extension SteeringState {
         case none
     }
 
-    private func choose(
+    func choose(
         _ outcome: Outcome, _ request: Request, _ decision: inout Decision
     ) -> Choice {
         switch outcome.pick {
@@ -102,7 +104,7 @@ extension SteeringState {
 
     /// Takes a pool, or what another service chooses.
     @inline(__always)
-    private func take(
+    func take(
         _ child: Child, at position: Int32, _ request: Request, _ decision: inout Decision
     ) -> Choice {
         if let inner = child.outcome {
@@ -117,31 +119,11 @@ extension SteeringState {
         return .taken
     }
 
-    /// Takes what was drawn: a pool in any case, as it was drawn by what it admits.
-    private func takeDrawn(
-        _ child: Child, at position: Int32, _ request: Request, _ decision: inout Decision
-    ) -> Choice {
-        var request = request
-        request.isForced = request.isForced || child.outcome == nil
-        let choice = take(child, at: position, request, &decision)
-        guard choice == .refused else { return choice }
-        request.isForced = true
-        return take(child, at: position, request, &decision)
-    }
-
     /// Whether anything of a child can be used.
     @inline(__always)
     func isUsable(_ child: Child) -> Bool {
         guard let inner = child.outcome else { return pools[Int(child.reference)].isUsable }
-        return hasUsable(steering.outcomes[inner])
-    }
-
-    private func hasUsable(_ outcome: Outcome) -> Bool {
-        var cursor = ChildCursor()
-        while let child = steering.next(&cursor, of: outcome) {
-            if isUsable(child) { return true }
-        }
-        return false
+        return sets[Int(steering.outcomes[inner].set)].isUsable
     }
 
     // MARK: - One function for each `Pick`
@@ -152,18 +134,20 @@ extension SteeringState {
         // Nearly always the first of the head is it.
         if outcome.headCount > 0, !outcome.hasSpare {
             let first = steering.children[Int(outcome.head)].reference
-            if first >= 0, pools[Int(first)].takesAll {
+            if first >= 0, pools[Int(first)].takesAll, !decision.isDisplaced {
                 decision.pool = first
                 decision.position = 0
                 decision.reason = .ranked
                 return .taken
             }
         }
+        if outcome.hasCapacity, request.isForced {
+            return pickOverCapacity(outcome, request, &decision)
+        }
         var cursor = ChildCursor()
         var isRefused = false
         while let child = steering.next(&cursor, of: outcome) {
-            guard isUsable(child) else { continue }
-            switch take(child, at: cursor.position, request, &decision) {
+            switch offer(child, at: cursor.position, of: outcome, request, &decision) {
             case .none: continue
             case .refused: isRefused = true
             case .taken:
@@ -180,19 +164,20 @@ extension SteeringState {
     private func admits(
         _ child: Child, _ request: Request, _ decision: inout Decision
     ) -> Bool {
+        if decision.isDisplaced { return hasRoom(child, request, &decision) }
         guard admission(of: child) != .all else { return true }
         _ = request.prefix(&decision)
         return isAdmitted(child, request.address)
     }
 
     /// Whether a client's prefix is in the share of prefixes that a pool takes.
-    func isAdmitted(_ child: Child, _ address: IPAddress) -> Bool {
+    private func isAdmitted(_ child: Child, _ address: IPAddress) -> Bool {
         let key = ClientPrefix(address).key ^ Purpose.admission.rawValue
         return mixed(key ^ seed(of: child)) >> 48 < UInt64(admission(of: child))
     }
 
     /// Goes on to the next pool that can be used.
-    private func findSpare(
+    func findSpare(
         _ cursor: inout ChildCursor, _ outcome: Outcome, _ request: Request,
         _ decision: inout Decision
     ) {
@@ -203,106 +188,18 @@ extension SteeringState {
     }
 
     /// Makes what a child comes to the spare, if that is another pool. What it looked at counts either way.
-    private func isSpare(
+    func isSpare(
         _ child: Child, _ request: Request, _ decision: inout Decision
     ) -> Bool {
         var other = decision
+        // It adds no load while the first address answers.
+        other.isDisplaced = false
+        other.reach = .all
         let choice = take(child, at: 0, request, &other)
         decision.scope = max(decision.scope, other.scope)
         guard choice == .taken, other.pool >= 0, other.pool != decision.pool else { return false }
         decision.spare = other.pool
         return true
-    }
-
-    /// What the usable children weigh.
-    @inline(__always)
-    private func totals(of outcome: Outcome) -> WeightTotals {
-        var totals = WeightTotals()
-        var cursor = ChildCursor()
-        while let child = steering.next(&cursor, of: outcome) {
-            if isUsable(child) { totals.add(child, admission(of: child)) }
-        }
-        return totals
-    }
-
-    /// Draws by weight, in two passes: what a table would save it would cost with each flip.
-    private func pickByWeight(
-        _ outcome: Outcome, _ request: Request, _ decision: inout Decision
-    ) -> Choice {
-        let totals = totals(of: outcome)
-        guard totals.count > 0 else { return .none }
-        // Whatever is drawn, the answer has the scope of all that could have been.
-        if outcome.mayHash { _ = request.prefix(&decision) }
-        // The upper half of the 128-bit product maps 2^64 evenly onto the total: no share is off by
-        // more than one part in 2^26.
-        var point = totals.total.multipliedFullWidth(by: request.random).high
-        var cursor = ChildCursor()
-        while let child = steering.next(&cursor, of: outcome) {
-            guard isUsable(child) else { continue }
-            let weight = totals.weight(of: child, admission(of: child))
-            guard point < weight else {
-                point -= weight
-                continue
-            }
-            var inner = request
-            inner.random = request.bits(for: .nested)
-            let choice = takeDrawn(child, at: cursor.position, inner, &decision)
-            decision.reason = .drawn
-            decision.isDrawn = true
-            return choice
-        }
-        preconditionFailure("a point below the sum of the weights lies within one of them")
-    }
-
-    /// The best draw of the client's prefix, and the second best for a spare.
-    private func pickByHash(
-        _ outcome: Outcome, _ request: Request, _ decision: inout Decision
-    ) -> Choice {
-        let totals = totals(of: outcome)
-        guard totals.count > 0,
-            let first = bestDraw(outcome, totals, after: nil, request, &decision)
-        else { return .none }
-        let choice = takeDrawn(first.child, at: first.position, request, &decision)
-        guard choice == .taken else { return choice }
-        decision.reason = .hashed
-        if outcome.hasSpare, decision.pool >= 0,
-            let second = bestDraw(outcome, totals, after: first.rank, request, &decision)
-        {
-            _ = isSpare(second.child, request, &decision)
-        }
-        return .taken
-    }
-
-    private func bestDraw(
-        _ outcome: Outcome, _ totals: WeightTotals, after last: DrawRank?, _ request: Request,
-        _ decision: inout Decision
-    ) -> (child: Child, position: Int32, rank: DrawRank)? {
-        // Where there is one to choose, no prefix matters.
-        let key = totals.drawable > 1 ? request.prefix(&decision).key : 0
-        var best: (child: Child, position: Int32, rank: DrawRank)?
-        var cursor = ChildCursor()
-        while let child = steering.next(&cursor, of: outcome) {
-            guard isUsable(child) else { continue }
-            let weight = totals.weight(of: child, admission(of: child))
-            guard weight > 0 else { continue }
-            let rank = DrawRank(
-                steering.logarithms.negativeLogarithm(mixed(key ^ seed(of: child))),
-                weight: weight, item: cursor.position)
-            if let last, !last.precedes(rank) { continue }
-            if let best, best.rank.precedes(rank) { continue }
-            best = (child, cursor.position, rank)
-        }
-        return best
-    }
-
-    private func seed(of child: Child) -> UInt64 {
-        guard let inner = child.outcome else { return steering.poolSeeds[Int(child.reference)] }
-        return steering.serviceSeeds[Int(steering.outcomes[inner].service)]
-    }
-
-    @inline(__always)
-    private func admission(of child: Child) -> Share {
-        child.outcome == nil ? pools[Int(child.reference)].admission : .all
     }
 
     private func pickUnion(_ outcome: Outcome, _ decision: inout Decision) -> Choice {
@@ -347,14 +244,17 @@ extension SteeringState {
     }
 
     /// The first pool in an outcome's order, whatever its health; -1 if there is none.
-    private func firstPool(of outcome: Outcome) -> Int32 {
+    func firstPool(of outcome: Outcome) -> Int32 {
         var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
-            guard let inner = child.outcome else { return child.reference }
-            let pool = firstPool(of: steering.outcomes[inner])
+            let pool = firstPool(of: child)
             if pool >= 0 { return pool }
         }
         return -1
+    }
+
+    func firstPool(of child: Child) -> Int32 {
+        child.outcome.map { firstPool(of: steering.outcomes[$0]) } ?? child.reference
     }
 
     // MARK: - Within a pool
@@ -452,60 +352,5 @@ extension SteeringState {
             runs.append(entry.range, origin: entry.item)
             last = best
         }
-    }
-}
-
-// MARK: - For explanations
-
-/// What one service contributed to a decision.
-struct TraceStep {
-    var outcome: Int
-    /// The place of what it chose in the outcome's order; -1 for nothing or several.
-    var position: Int32
-    var reason: Decision.Reason
-}
-
-extension SteeringState {
-    /// The steps that led to a decision: the service's own, then those of services that it came to.
-    func trace(_ decision: Decision, client: Client, random: UInt64) -> [TraceStep] {
-        let address = decision.wentByResolver ? client.resolver ?? client.address : client.address
-        var request = Request(address: address, random: random)
-        var steps = [
-            TraceStep(
-                outcome: Int(decision.outcome), position: decision.position, reason: decision.reason
-            )
-        ]
-        while let last = steps.last, last.position >= 0 {
-            let outcome = steering.outcomes[last.outcome]
-            var cursor = ChildCursor()
-            var chosen: Child?
-            while cursor.position < last.position {
-                chosen = steering.next(&cursor, of: outcome)
-            }
-            guard let inner = chosen?.outcome else { break }
-            if outcome.pick == .byWeight { request.random = request.bits(for: .nested) }
-            var step = decision
-            step.position = -1
-            var choice = choose(steering.outcomes[inner], request, &step)
-            if choice == .refused {
-                request.isForced = true
-                choice = choose(steering.outcomes[inner], request, &step)
-            }
-            guard choice == .taken else { break }
-            steps.append(TraceStep(outcome: inner, position: step.position, reason: step.reason))
-        }
-        return steps
-    }
-
-    /// The weights by which an outcome's usable children are drawn, with their positions.
-    func weights(of outcome: Outcome) -> [(position: Int32, weight: UInt64)] {
-        let totals = totals(of: outcome)
-        var weights: [(position: Int32, weight: UInt64)] = []
-        var cursor = ChildCursor()
-        while let child = steering.next(&cursor, of: outcome) {
-            guard isUsable(child) else { continue }
-            weights.append((cursor.position, totals.weight(of: child, admission(of: child))))
-        }
-        return weights
     }
 }

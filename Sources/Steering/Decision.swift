@@ -11,6 +11,8 @@ public struct Decision: Sendable, BitwiseCopyable, Hashable {
         case drawn
         /// The client's prefix picked it among the rule's usable pools.
         case hashed
+        /// Nothing that can be used has room for the client: its prefix picked this by capacity.
+        case overCapacity
         /// All usable pools of the rule answer together.
         case all
         /// No rule matched the client: the fallback pool.
@@ -53,6 +55,12 @@ public struct Decision: Sendable, BitwiseCopyable, Hashable {
     public var hasSeveralRuns = false
     /// Whether it was drawn at random, on any level: others of this client may come out otherwise.
     public var isDrawn = false
+    /// Whether the client's first choice did not take it, in a rule whose pools state capacities.
+    public var isDisplaced = false
+    /// Whether all that can be used left the client to others, so that one of them had to take it.
+    public var isForced = false
+    /// Which share of the displaced clients comes as far in the order as this one has.
+    var reach = Share.all
     /// The bits by which several origins are drawn, and the spare's.
     var key: UInt64 = 0
     var spareKey: UInt64 = 0

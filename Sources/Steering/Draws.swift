@@ -96,6 +96,8 @@ enum Purpose: UInt64 {
     case nested = 0x5851_F42D_4C95_7F2D
     case origin = 0xDA94_2042_E4DD_58B5
     case admission = 0x1405_7B7E_F767_814F
+    case overflow = 0xA076_1D64_78BD_642F
+    case overCapacity = 0xE703_7ED1_A0B4_28DB
     case poolName = 0xC2B2_AE3D_27D4_EB4F
     case serviceName = 0x1656_67B1_9E37_79F9
     case originName = 0x8542_4CF0_B5A9_D3E1

@@ -64,6 +64,14 @@ public struct Explanation: Sendable {
         public var isMonitored: Bool
         /// How many of its clients, in percent, it leaves to others.
         public var shed: Int
+        /// The share of its clients, 0 to 1, that it has back already; nil unless it was down before.
+        public var ramping: Double?
+        /// In the user's unit; nil for a pool without a limit.
+        public var capacity: Int?
+        /// What it usually bears, in the same unit; nil where no capacity counts.
+        public var load: Int?
+        /// For which share of the clients whom others do not take it has room; nil without a capacity.
+        public var room: Double?
     }
 
     /// An origin of the answering pool.
@@ -93,6 +101,8 @@ public struct Explanation: Sendable {
         /// The share of the draws, or of the client prefixes, 0 to 1; nil unless the policy draws.
         public var share: Double?
         public var verdict: Verdict
+        /// The pools of a service none of whose pools can be used.
+        public var downPools: [PoolSummary] = []
 
         /// What became of a candidate.
         public enum Verdict: String, Sendable, Hashable {
@@ -103,6 +113,8 @@ public struct Explanation: Sendable {
             case down
             /// It leaves this client's prefix to others.
             case shed
+            /// It has no room for this client's prefix, whom another left to others.
+            case overCapacity
             /// It could have answered; another was before it, or was drawn.
             case notNeeded
             /// It has weight 0 while others have more.
@@ -130,6 +142,10 @@ public struct Explanation: Sendable {
 
     public var rules: [RuleStep] { levels[0].rules }
     public var candidates: [Candidate] { levels[0].candidates }
+}
+
+extension Double {
+    fileprivate init(share: Share) { self = Double(share) / Double(Share.all) }
 }
 
 // MARK: - Building
@@ -172,7 +188,10 @@ extension SteeringState {
             name: pool.name, isUsable: pools[index].isUsable,
             healthyOrigins: Int(pools[index].healthyOrigins), origins: pool.origins.count,
             minimumHealthy: pool.minimumHealthy, isMonitored: pool.monitor != nil,
-            shed: pool.shed)
+            shed: pool.shed, ramping: ramps.shares[index].map(Double.init(share:)),
+            capacity: pool.capacity, load: rooms.isEmpty ? nil : pool.usualLoad,
+            room: pool.capacity == nil || rooms.isEmpty || !pools[index].isUsable
+                ? nil : Double(share: rooms[index].share))
     }
 
     private func summariseOrigins(_ decision: Decision) -> [Explanation.OriginSummary] {
@@ -266,6 +285,10 @@ extension SteeringState {
                 candidate.name = candidate.pool?.name ?? ""
             case .service(let index):
                 candidate.name = steering.configuration.services[index].name
+                if !isUsable(child), let inner = child.outcome {
+                    let set = steering.sets[Int(steering.outcomes[inner].set)]
+                    candidate.downPools = set.pools.map(summarise)
+                }
             }
             if rule.policy.usesMeasurements {
                 candidate.roundTrip = steering.configuration.pools(of: target).compactMap {
@@ -273,7 +296,7 @@ extension SteeringState {
                 }.min { $0.milliseconds < $1.milliseconds }
             }
             candidate.verdict = verdict(
-                child, cursor.position, step, decision, address, candidate.share)
+                child, cursor.position, step, decision, candidate.share)
             candidates.append(candidate)
         }
         return candidates
@@ -299,15 +322,14 @@ extension SteeringState {
 
     private func verdict(
         _ child: Child, _ position: Int32, _ step: TraceStep, _ decision: Decision,
-        _ address: IPAddress, _ share: Double?
+        _ share: Double?
     ) -> Explanation.Candidate.Verdict {
         if position == step.position || step.reason == .all && isUsable(child) { return .chosen }
         guard isUsable(child) else { return .down }
         if child.reference == decision.spare { return .spare }
         if share == 0 { return child.weight == 0 ? .weightZero : .shed }
-        let isBefore = step.position < 0 || position < step.position
-        return step.reason == .ranked && isBefore && !isAdmitted(child, address)
-            ? .shed : .notNeeded
+        guard let wasDisplaced = step.refusals[position] else { return .notNeeded }
+        return wasDisplaced && child.outcome == nil ? .overCapacity : .shed
     }
 
     /// The share of each usable child, by its position; nil unless the outcome draws.

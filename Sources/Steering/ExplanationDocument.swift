@@ -93,9 +93,19 @@ public struct ExplanationDocument: Encodable, Sendable {
         var healthyOrigins: Int?
         var origins: Int?
         var minimumHealthy: Int?
+        /// The share of its clients that a pool has back after it was down; absent if that is all.
+        var ramping: Double?
+        var capacity: Int?
+        var load: Int?
+        /// For which share of the clients whom others do not take there is room.
+        var room: Double?
+        /// The pools of a service that is down.
+        var downPools: [String]?
 
         enum CodingKeys: String, CodingKey {
-            case name, kind, verdict, kilometres, bias, share, origins
+            case name, kind, verdict, kilometres, bias, share, origins, ramping, capacity, load,
+                room
+            case downPools = "down_pools"
             case biasedKilometres = "biased_kilometres"
             case roundTrip = "round_trip"
             case healthyOrigins = "healthy_origins"
@@ -208,7 +218,9 @@ extension Explanation.Level {
                             measured: $0.row?.measured)
                     }, share: $0.share,
                     healthyOrigins: $0.pool?.healthyOrigins, origins: $0.pool?.origins,
-                    minimumHealthy: $0.pool?.minimumHealthy)
+                    minimumHealthy: $0.pool?.minimumHealthy, ramping: $0.pool?.ramping,
+                    capacity: $0.pool?.capacity, load: $0.pool?.load, room: $0.pool?.room,
+                    downPools: $0.downPools.isEmpty ? nil : $0.downPools.map(\.name))
             })
     }
 }
@@ -220,6 +232,7 @@ extension Decision.Reason {
         case .ranked: "ranked"
         case .drawn: "drawn"
         case .hashed: "hashed"
+        case .overCapacity: "over_capacity"
         case .all: "all"
         case .noRuleMatched: "no_rule_matched"
         case .fallback: "fallback"

@@ -129,13 +129,21 @@ extension Explanation {
             switch candidate.verdict {
             case .chosen: "chosen"
             case .spare: "spare"
-            case .down: "down\(needed)"
-            case .shed: "leaves \(candidate.pool?.shed ?? 0) % of clients to others, this one too"
+            case .down:
+                candidate.downPools.isEmpty
+                    ? "down\(needed)"
+                    : "down: "
+                        + candidate.downPools.map { "\($0.name) \(healthText($0))" }
+                        .joined(separator: ", ")
+            case .shed: shedText(candidate.pool)
+            case .overCapacity: "has no room for this client's prefix"
             case .notNeeded: ""
             case .weightZero: "weight 0"
             }
         let health = candidate.pool.map(healthText) ?? "a service"
-        return [candidate.name, distance, bias, health, verdict]
+        return [
+            candidate.name, distance, bias, health, candidate.pool.map(roomText) ?? "", verdict,
+        ]
     }
 
     private static func source(
@@ -148,6 +156,27 @@ extension Explanation {
             ? "" : " has \(tenths(row.measured)), within the margin"
         return "\(row.key)\(pool) (\(row.position)\(differs))"
     }
+
+    private static func shedText(_ pool: PoolSummary?) -> String {
+        guard let pool else { return "leaves this client to others" }
+        return pool.shed == 0
+            ? "has not this client back yet"
+            : "leaves \(pool.shed) % of clients to others, this one too"
+    }
+
+    /// How far a pool is on its way up, and what it has for clients of others.
+    private static func roomText(_ pool: PoolSummary) -> String {
+        var parts: [String] = []
+        if let ramping = pool.ramping { parts.append("ramping: \(percent(ramping))") }
+        if pool.isUsable, let capacity = pool.capacity, let load = pool.load, let room = pool.room {
+            parts.append(
+                "\(max(0, capacity - load)) of \(capacity) left"
+                    + (room < 1 ? ", for \(percent(room)) of those displaced" : ""))
+        }
+        return parts.joined(separator: "; ")
+    }
+
+    private static func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
 
     private static func originRow(_ origin: OriginSummary) -> [String] {
         [
@@ -185,10 +214,13 @@ extension Explanation {
             decision.position == 0
                 ? "first in order"
                 : "number \(decision.position + 1) in order; those before "
-                    + (candidates.contains { $0.verdict == .shed }
-                        ? "are down or leave this client to others" : "are down")
+                    + (candidates.contains { $0.verdict == .overCapacity }
+                        ? "are down or have no room for this client"
+                        : candidates.contains { $0.verdict == .shed }
+                            ? "are down or leave this client to others" : "are down")
         case .drawn: "drawn by weight"
         case .hashed: "by the client's prefix"
+        case .overCapacity: "no pool has room for this client: by its prefix and the capacities"
         case .all: "all usable pools answer together"
         case .noRuleMatched: "fallback: no rule matched"
         case .fallback: "fallback: the rule's pools are all down"

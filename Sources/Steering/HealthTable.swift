@@ -43,6 +43,26 @@ public struct HealthTable: Sendable, Hashable {
     }
 }
 
+extension Steering {
+    /// How many origins of each pool are up: those of which any address is.
+    ///
+    /// - Parameter countingUnknown: whether what nobody has looked at yet counts as up.
+    func healthyOrigins(_ health: HealthTable, countingUnknown: Bool = false) -> [Int] {
+        var counts = Array(repeating: 0, count: configuration.pools.count)
+        // An origin's addresses follow each other.
+        var last = (pool: -1, origin: -1)
+        for (address, verdict) in zip(addresses, health.verdicts)
+        where verdict.isUp(monitored: address.monitor != nil)
+            || countingUnknown && verdict == .unknown
+        {
+            let origin = (pool: address.pool, origin: address.origin)
+            if origin != last { counts[address.pool] += 1 }
+            last = origin
+        }
+        return counts
+    }
+}
+
 /// One address of an origin: what the checker probes and the health table knows by index.
 public struct SteeredAddress: Hashable, Sendable {
     public var address: IPAddress

@@ -14,13 +14,27 @@ struct Outcome: Sendable, BitwiseCopyable {
     var mayHash = false
     /// Whether it is that of clients whom nobody knows, so that their resolver's address goes before.
     var prefersResolver = false
-    var headCount: UInt16 = 0
-    var restCount: UInt16 = 0
+    /// Whether a child is another service's outcome.
+    var hasNested = false
+    /// Whether a pool that it comes to, over other services too, states its capacity.
+    var hasCapacity = false
+    var headCount: UInt8 = 0
+    var restCount: UInt8 = 0
     /// Where the runs begin in `Steering.children`.
     var head: UInt32 = 0
     var rest: UInt32 = 0
     /// The index of all the rule's pools in `Steering.unions`; negative if they never answer together.
     var union: Int32 = -1
+    /// The index in `Steering.sets` of the pools that it comes to, over other services too.
+    var set: UInt32 = 0
+}
+
+/// Pools that outcomes come to.
+struct PoolSet: Sendable {
+    /// Each once.
+    var pools: [Int]
+    /// Whether one of them states its capacity.
+    var hasCapacity: Bool
 }
 
 /// One thing that an outcome chooses among.

@@ -11,6 +11,9 @@
 //     policy: weighted            # or hash, all; weighted if any origin states a weight
 //     answers: 1                  # how many origins an answer has; all: those that are up
 //     shed: 0%                    # clients it leaves to the next pools of their rules
+//     capacity: 900               # the most it bears, in a unit of yours; without one, no limit
+//     load: 450                   # what it usually bears; half of its capacity if not stated
+//     ramp: 5m                    # how long it takes to get all clients back after it was down
 //     origins:
 //       one: { addresses: [192.0.2.10, "2001:db8::10"], weight: 2 }
 //       two: { addresses: 192.0.2.11 }
@@ -24,7 +27,8 @@ extension PoolFileParser {
     /// Returns the pool, or nil after reporting what keeps it from being used at all.
     func parsePool(_ entry: NamedEntry, _ diagnostics: inout Diagnostics) -> Pool? {
         let keys = [
-            "location", "monitor", "min_healthy", "policy", "answers", "shed", "origins",
+            "location", "monitor", "min_healthy", "policy", "answers", "shed", "capacity", "load",
+            "ramp", "origins",
         ]
         guard let settings = entry.value.mapping(keys, &diagnostics) else { return nil }
         let location = settings["location"].flatMap { parseCoordinates($0, &diagnostics) }
@@ -48,8 +52,26 @@ extension PoolFileParser {
             minimumHealthy: minimumHealthy, policy: policy, origins: origins)
         pool.answers = settings["answers"].flatMap { parseAnswers($0, pool, &diagnostics) } ?? 1
         pool.shed = settings["shed"].flatMap { parsePercent($0, &diagnostics) } ?? 0
+        pool.ramp = settings["ramp"].flatMap { $0.duration(in: SteeringLimit.ramp, &diagnostics) }
+        parseCapacity(settings, &pool, &diagnostics)
         checkAnswerSize(pool, &diagnostics)
         return pool
+    }
+
+    private func parseCapacity(
+        _ settings: SettingsMapping, _ pool: inout Pool, _ diagnostics: inout Diagnostics
+    ) {
+        pool.capacity = settings["capacity"].flatMap {
+            $0.integer(in: 1...SteeringLimit.capacity, &diagnostics)
+        }
+        guard let value = settings["load"] else { return }
+        pool.load = value.integer(in: 0...SteeringLimit.capacity, &diagnostics)
+        if let load = pool.load, let capacity = pool.capacity, load > capacity {
+            diagnostics.warning(
+                at: value.position,
+                "\(value.path): the pool usually bears more than its capacity of \(capacity), and"
+                    + " has nothing left for clients of others; state what it bears on a usual day")
+        }
     }
 
     private func parseMinimumHealthy(

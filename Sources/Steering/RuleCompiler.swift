@@ -17,6 +17,9 @@ struct RuleCompiler {
     private(set) var unions: [[Int]] = []
     /// By service: the rules that nobody comes to, where there is a tree to tell.
     private(set) var idleRules: [[Int]] = []
+    /// The first is that of no pool.
+    private(set) var sets = [PoolSet(pools: [], hasCapacity: false)]
+    private var setIndexes: [[Int]: UInt32] = [:]
     private var compiled: [ServiceContent: CompiledService] = [:]
     private var shapes: [[RuleShape]: Shape] = [:]
     /// By service: what its outcomes have in common, rule by rule.
@@ -337,8 +340,10 @@ private struct PreparedRule {
 /// What all outcomes of a rule have in common.
 private struct RulePart {
     var rest: UInt32
-    var restCount: UInt16
+    var restCount: UInt8
     var union: Int32
+    /// The set of its pools, unless it names services.
+    var set: UInt32
 }
 
 extension RuleCompiler {
@@ -390,10 +395,13 @@ extension RuleCompiler {
         outcome.hasSpare = rule.spare
         outcome.mayHash = mayHash(rule, head)
         outcome.head = UInt32(children.count)
-        outcome.headCount = UInt16(head.count)
+        outcome.headCount = UInt8(head.count)
         outcome.rest = part.rest
         outcome.restCount = part.restCount
         outcome.union = part.union
+        outcome.hasNested = rule.pools.contains { $0.pool == nil }
+        outcome.set = outcome.hasNested ? set(of: head) : part.set
+        outcome.hasCapacity = sets[Int(outcome.set)].hasCapacity
         children += head
         return outcome
     }
@@ -407,19 +415,37 @@ extension RuleCompiler {
         } || head.contains { child in child.outcome.map { outcomes[$0].mayHash } ?? false }
     }
 
+    /// The index of the set of pools that children come to.
+    private mutating func set(of children: [Child]) -> UInt32 {
+        // Sets of others by their index: what other services come to is put together but once.
+        let key = children.map { child in
+            child.outcome.map { -1 - Int(outcomes[$0].set) } ?? Int(child.reference)
+        }.sorted()
+        if let known = setIndexes[key] { return known }
+        let members = uniqued(key.flatMap { $0 < 0 ? sets[-1 - $0].pools : [$0] })
+        let index = UInt32(sets.count)
+        sets.append(
+            PoolSet(
+                pools: members,
+                hasCapacity: members.contains { configuration.pools[$0].capacity != nil }))
+        setIndexes[key] = index
+        return index
+    }
+
     private mutating func part(of service: Int, rule index: Int) -> RulePart {
         if let known = parts[service] { return known[index] }
         let settings = configuration.services[service]
         let new = settings.rules.map { rule in
-            var part = RulePart(rest: UInt32(children.count), restCount: 0, union: -1)
+            var part = RulePart(rest: UInt32(children.count), restCount: 0, union: -1, set: 0)
             if rule.pools.allSatisfy({ $0.pool != nil }) {
+                part.set = set(of: rule.pools.map { Child(pool: $0.pool ?? 0, weight: 0) })
                 var columns: [LatencyColumn] = []
                 let candidates = rule.pools.map { candidate($0, rule.policy, &columns) }
                 for position in rule.policy.rest(candidates) {
                     let reference = rule.pools[position]
                     children.append(Child(pool: reference.pool ?? 0, weight: reference.weight))
                 }
-                part.restCount = UInt16(rule.pools.count)
+                part.restCount = UInt8(rule.pools.count)
             }
             if rule.policy.pick == .union || settings.whenAllDown == .all {
                 part.union = Int32(unions.count)

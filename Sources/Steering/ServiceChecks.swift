@@ -8,6 +8,7 @@ extension SteeringConfiguration {
     /// together.
     func checkServices(_ diagnostics: inout Diagnostics) {
         guard checkNesting(&diagnostics) else { return }
+        checkCapacity(&diagnostics)
         for service in services {
             checkCompleteness(service, &diagnostics)
             checkFamilies(service, &diagnostics)
@@ -23,6 +24,35 @@ extension SteeringConfiguration {
                     warnOfMissingLocations(rule, &diagnostics)
                 }
             }
+        }
+    }
+
+    // MARK: - Capacity
+
+    /// Reports pools beside one with a capacity of whose load nothing is known.
+    private func checkCapacity(_ diagnostics: inout Diagnostics) {
+        var told: Set<Int> = []
+        var sharing: Set<Int> = []
+        for rule in services.flatMap(\.rules) where rule.policy.pick == .firstUsable {
+            let members = pools(of: rule)
+            guard let first = members.first(where: { pools[$0].capacity != nil }) else { continue }
+            sharing.formUnion(members)
+            for member in members where told.insert(member).inserted {
+                let pool = pools[member]
+                guard pool.capacity == nil, pool.load == nil else { continue }
+                diagnostics.error(
+                    at: pool.position,
+                    "the pool \"\(pool.name)\" states neither a capacity nor a load, but the rule at"
+                        + " \(rule.position) has \"\(pools[first].name)\" with a capacity beside it:"
+                        + " what its clients would bring there is not known; add \"load: N\"")
+            }
+        }
+        for (index, pool) in pools.enumerated() where pool.capacity != nil {
+            guard !sharing.contains(index) else { continue }
+            diagnostics.warning(
+                at: pool.position,
+                "the capacity of the pool \"\(pool.name)\" is not looked at: no rule of policy"
+                    + " \"proximity\" or \"failover\" has it, and others share by weights alone")
         }
     }
 
@@ -112,11 +142,14 @@ extension SteeringConfiguration {
     }
 
     private func isComplete(_ rule: Rule) -> Bool {
-        rule.pools.contains { reference in
-            switch reference.target {
-            case .pool: true
-            case .service(let inner): isComplete(services[inner])
-            }
+        rule.pools.contains { isComplete($0.target) }
+    }
+
+    /// Whether an entry of a rule has a pool for every client.
+    func isComplete(_ target: PoolReference.Target) -> Bool {
+        switch target {
+        case .pool: true
+        case .service(let inner): isComplete(services[inner])
         }
     }
 

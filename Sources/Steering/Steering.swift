@@ -24,6 +24,10 @@ public final class Steering: Sendable {
     let children: ContiguousArray<Child>
     /// The sets of pools that answer together.
     let unions: [[Int]]
+    /// The sets of pools that outcomes come to.
+    let sets: [PoolSet]
+    /// Among whom capacities count.
+    let neighbourhoods: [Neighbourhood]
     /// What the names of pools and services hash to.
     let poolSeeds: ContiguousArray<UInt64>
     let serviceSeeds: ContiguousArray<UInt64>
@@ -55,6 +59,8 @@ public final class Steering: Sendable {
         idleRules = compiler.idleRules
         children = compiler.children
         unions = compiler.unions
+        sets = compiler.sets
+        neighbourhoods = configuration.neighbourhoods
         poolSeeds = ContiguousArray(
             configuration.pools.map { seed(ofName: $0.name, for: .poolName) })
         serviceSeeds = ContiguousArray(

@@ -21,6 +21,14 @@ public struct SteeringConfiguration: Sendable {
     public init() {}
 }
 
+extension Pool {
+    /// What it usually bears: half of its capacity if nothing is stated.
+    var usualLoad: Int { load ?? ((capacity ?? 0) + 1) / 2 }
+
+    /// What it is worth beside other pools that are all over their capacity.
+    var worth: Int { max(1, capacity ?? 2 * usualLoad) }
+}
+
 /// One entry of `monitors:`; only its name matters to steering.
 public struct MonitorEntry: Sendable {
     public var name: String
@@ -43,6 +51,12 @@ public struct Pool: Sendable {
     public var answers = 1
     /// How many of its clients, in percent, the pool leaves to the next pools of their rules.
     public var shed = 0
+    /// The most that it bears, in the user's unit; nil for a pool without a limit.
+    public var capacity: Int?
+    /// What it usually bears, in the same unit; nil if nothing is stated.
+    public var load: Int?
+    /// How long it takes, once it can be used again, until it has all of its clients back.
+    public var ramp: Duration?
     /// Never empty.
     public var origins: [Origin]
 
@@ -165,6 +179,10 @@ public enum SteeringLimit {
     /// Pools that a service's rules name, with those of the services that they name, each as often as
     /// it is named: what compiling looks at for each distinct place.
     public static let nestedEntries = 4_096
+    /// So that sums and products over all pools stay below 64 bits.
+    public static let capacity = 1_000_000_000
+    /// A server takes at least the first; who wants more than the last has `shed`.
+    public static let ramp = Duration.seconds(1)...Duration.seconds(3_600)
     /// Origins that one answer may draw.
     public static let answers = 8
     /// How deep `any` and `not` may stand in each other, and how many of them a match may have.

@@ -15,24 +15,35 @@ public final class SteeringState: Sendable {
     let unions: ContiguousArray<UnionState>
     /// The entries of all draw tables.
     let draws: ContiguousArray<DrawEntry>
+    /// By the index of `Steering.sets`.
+    let sets: ContiguousArray<SetState>
+    /// By the index of the pool; empty where no capacity counts.
+    let rooms: ContiguousArray<Room>
+    /// Which pools are on their way up.
+    let ramps: RampShares
     /// The addresses that answers carry, as 32 bits in host order.
     @usableFromInline let ipv4: ContiguousArray<UInt32>
     /// The addresses that answers carry, as pairs: the first 64 bits, then the last.
     @usableFromInline let ipv6: ContiguousArray<UInt64>
 
+    /// - Parameter ramps: for the same pools and verdicts.
     /// - Precondition: `health` has one verdict for each of `steering.addresses`.
-    public init(_ steering: Steering, health: HealthTable) {
+    public init(_ steering: Steering, health: HealthTable, ramps: RampShares = RampShares()) {
         precondition(
             health.count == steering.addresses.count,
             "a health table belongs to the steering whose addresses it counts")
         self.steering = steering
         self.health = health
-        var builder = StateBuilder(steering, health)
+        self.ramps = ramps
+        var builder = StateBuilder(steering, health, ramps)
         let pools = ContiguousArray(
             steering.configuration.pools.indices.map { builder.addPool($0) })
         self.pools = pools
         unions = ContiguousArray(steering.unions.map { builder.addUnion($0, pools) })
         draws = builder.draws
+        let rooms = steering.rooms(pools)
+        self.rooms = rooms
+        sets = ContiguousArray(steering.sets.map { SetState($0, pools, rooms, ramps) })
         ipv4 = builder.ipv4
         ipv6 = builder.ipv6
     }
@@ -95,6 +106,28 @@ extension PoolState {
     var hashes: Bool { picksByHash && max(ipv4.count, ipv6.count) > 1 }
 }
 
+/// The pools that an outcome comes to.
+struct SetState: Sendable, BitwiseCopyable {
+    /// Whether any of them can be used.
+    var isUsable: Bool
+    /// Whether any may leave a client to others now that at other times leaves none.
+    var mayRefuse: Bool
+    /// What they are drawn by together while nothing has room.
+    var weight: UInt64
+
+    init(
+        _ set: PoolSet, _ pools: ContiguousArray<PoolState>, _ rooms: ContiguousArray<Room>,
+        _ ramps: RampShares
+    ) {
+        let usable = set.pools.filter { pools[$0].isUsable }
+        isUsable = !usable.isEmpty
+        mayRefuse = set.pools.contains {
+            set.hasCapacity ? !pools[$0].takesAll : ramps.shares[$0] != nil
+        }
+        weight = rooms.isEmpty ? 0 : usable.reduce(0) { $0 + rooms[$1].weight }
+    }
+}
+
 /// What several pools answer together.
 struct UnionState: Sendable, BitwiseCopyable {
     /// Whether any of the pools can be used.
@@ -131,14 +164,18 @@ private struct StateBuilder {
     private let configuration: SteeringConfiguration
     /// Whether each address may be answered, by health index.
     private let isUp: [Bool]
+    private let healthyOrigins: [Int]
+    private let ramps: RampShares
     /// The health index of each pool's first address.
     private let firstAddress: [Int]
     var draws: ContiguousArray<DrawEntry> = []
     var ipv4: ContiguousArray<UInt32> = []
     var ipv6: ContiguousArray<UInt64> = []
 
-    init(_ steering: Steering, _ health: HealthTable) {
+    init(_ steering: Steering, _ health: HealthTable, _ ramps: RampShares) {
         configuration = steering.configuration
+        self.ramps = ramps
+        healthyOrigins = steering.healthyOrigins(health)
         isUp = zip(steering.addresses, health.verdicts).map {
             $1.isUp(monitored: $0.monitor != nil)
         }
@@ -159,13 +196,16 @@ private struct StateBuilder {
             defer { health += origin.addresses.count }
             return origin.addresses.enumerated().map { (address: $1, isUp: isUp[health + $0]) }
         }
-        let healthy = origins.count { $0.contains(where: \.isUp) }
+        let healthy = healthyOrigins[index]
         let isUsable = healthy >= pool.minimumHealthy
+        let unshed = UInt64(Share.all) * UInt64(100 - pool.shed) / 100
+        let ramped = UInt64(ramps.shares[index] ?? .all)
+        let admission = Share(unshed * ramped / UInt64(Share.all))
         return PoolState(
             isUsable: isUsable, picksByHash: pool.policy == .hash,
-            answers: UInt8(pool.answers), takesAll: isUsable && pool.shed == 0,
+            answers: UInt8(pool.answers), takesAll: isUsable && admission == .all,
             healthyOrigins: UInt16(healthy),
-            admission: Share.all * Share(100 - pool.shed) / 100,
+            admission: admission,
             ipv4: addAnswers(pool, origins, .ipv4), ipv6: addAnswers(pool, origins, .ipv6))
     }
 

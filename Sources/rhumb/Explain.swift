@@ -97,7 +97,9 @@ struct Explain: AsyncParsableCommand {
     /// A line for each origin that is down in a pool of this decision, with what its probe met.
     private func failures(_ states: [TargetState], of explanation: Explanation) -> String {
         let candidates = explanation.levels.flatMap(\.candidates)
-        let pools = candidates.compactMap(\.pool?.name) + [explanation.fallback?.name ?? ""]
+        let pools =
+            candidates.compactMap(\.pool?.name) + [explanation.fallback?.name ?? ""]
+            + candidates.flatMap { $0.downPools.map(\.name) }
         var told: Set<String> = []
         var lines = ""
         for state in states where state.health.verdict == .down {

@@ -1,14 +1,13 @@
 // A running server: content in force, the checker that feeds its health, the sockets that answer.
 //
 //   files ─▶ Loader ─▶ Content ─┐
-//   probes ─▶ Checker ─▶ HealthTable ─┴▶ Snapshot ─▶ SnapshotPublisher ─▶ workers
+//   probes ─▶ Checker ─▶ HealthTable ─┴▶ Publication ─▶ Snapshot ─▶ SnapshotPublisher ─▶ workers
 
 import Authority
 import Health
 import Logging
 import Settings
 import Steering
-import Synchronization
 import Transport
 import UnixSignals
 import Zones
@@ -17,8 +16,7 @@ import Zones
 final class Server: Sendable {
     private let loader: Loader
     private let logger: Logger
-    private let publisher: SnapshotPublisher
-    private let content: ContentInForce
+    private let publication: Publication
     private let checker: Checker
     private let transport: DNSServer
     /// What the sockets were made from; a reload does not change them.
@@ -39,11 +37,10 @@ final class Server: Sendable {
         startSettings = loaded.settings
         listensAsSettingsSay = listen.isEmpty
         let publisher = SnapshotPublisher(Snapshot(loaded.content))
-        let content = ContentInForce(loaded.content)
-        self.publisher = publisher
-        self.content = content
+        let publication = Publication(loaded.content, publisher)
+        self.publication = publication
         checker = Checker { update in
-            publisher.publish(Snapshot(content: content.current, health: update.table))
+            publication.publish(update.table)
             log(update.transitions, logger)
         }
         transport = makeTransport(loaded.settings, listen, publisher)
@@ -94,6 +91,7 @@ final class Server: Sendable {
         watch.cancel()
         transport.stop()
         await checker.stop()
+        publication.stop()
         if let failure { throw failure }
     }
 
@@ -116,7 +114,7 @@ final class Server: Sendable {
         logger.info("reloading")
         guard
             let (loaded, diagnostics) = try? await loader.loadAside(
-                after: content.current.steering.configuration.latency)
+                after: publication.content.steering.configuration.latency)
         else { return }
         for finding in diagnostics.sorted {
             let level: Logger.Level = finding.severity == .error ? .error : .warning
@@ -130,7 +128,7 @@ final class Server: Sendable {
             logger.error("reload refused: \(errors); the files loaded before stay in force")
             return
         }
-        let before = Set(content.current.zones.zones.map(\.apex))
+        let before = Set(publication.content.zones.zones.map(\.apex))
         await adopt(loaded)
         guard !Task.isCancelled else { return }
         logger.notice("reloaded \(loaded.summary)")
@@ -147,9 +145,8 @@ final class Server: Sendable {
 
     /// Probes what is new, then puts content and health in force at one moment.
     private func adopt(_ loaded: Loaded) async {
-        await checker.replace(loaded.probes) { [publisher, content, logger] update in
-            content.current = loaded.content
-            publisher.publish(Snapshot(content: loaded.content, health: update.table))
+        await checker.replace(loaded.probes) { [publication, logger] update in
+            publication.publish(update.table, of: loaded.content)
             log(update.transitions, logger)
         }
     }
@@ -170,18 +167,6 @@ final class Server: Sendable {
             only \(allowed) files may be open, connections and probes can need \(needed); \
             raise the hard limit (ulimit -Hn, LimitNOFILE) or lower tcp.connections
             """)
-    }
-}
-
-/// The content that health updates belong to; written by the checker's thread alone.
-private final class ContentInForce: Sendable {
-    private let value: Mutex<Content>
-
-    init(_ content: Content) { value = Mutex(content) }
-
-    var current: Content {
-        get { value.withLock { $0 } }
-        set { value.withLock { $0 = newValue } }
     }
 }
 

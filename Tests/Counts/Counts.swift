@@ -47,12 +47,11 @@ struct Counts {
             into: &answer)
     }
 
-    /// The sample, with every origin up.
+    /// The sample and what it has no use for, with every origin up but one.
     private static func load(_ directory: String) throws -> Snapshot {
         var answers = AnswerSettings(identity: "counts")
         answers.cookies = CookieSecrets(current: SipHashKey(0..<16))
-        // What the sample has no use for.
-        let delegation = """
+        let others = """
             $TTL 300
             @ SOA ns1 hostmaster 1 3600 600 604800 60
             @ NS ns1.example.com.
@@ -61,11 +60,30 @@ struct Counts {
             ns1.child A 192.0.2.53
             ns1.child AAAA 2001:db8::53
             ns2.child A 192.0.2.54
+            hash 30 STEER hash
+            spare 30 STEER spare
+            nested 30 STEER nested
+            crowded 30 STEER crowded
 
             """
+        let pools = """
+            pools:
+              one: { origins: { a: { addresses: [192.0.2.1, "2001:db8::1"] } } }
+              two: { origins: { b: { addresses: [192.0.2.2, "2001:db8::2"] } } }
+              three: { origins: { c: { addresses: [192.0.2.3, "2001:db8::3"] } } }
+              gone: { load: 100, origins: { d: { addresses: [192.0.2.4, "2001:db8::4"] } } }
+              full: { capacity: 110, load: 100, origins: { e: { addresses: [192.0.2.5, "2001:db8::5"] } } }
+              roomy: { load: 10, origins: { f: { addresses: [192.0.2.6, "2001:db8::6"] } } }
+            services:
+              hash: { rules: [{ policy: hash, pools: [one, two, three] }] }
+              spare: { rules: [{ spare: true, pools: [one, two, three] }] }
+              nested: { rules: [{ pools: [{ service: inner }, three] }] }
+              inner: { rules: [{ pools: [one, two] }] }
+              crowded: { rules: [{ pools: [gone, full, roomy] }] }
+            """
         return try TestContent(
-            sample: directory, with: [("example.org.", delegation)],
+            sample: directory, with: [("example.org.", others)], morePools: pools,
             database: directory + "/geo/world.mmdb", answers: answers
-        ).snapshot()
+        ).snapshot { pool, _, _ in pool == "gone" }
     }
 }

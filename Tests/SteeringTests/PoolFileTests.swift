@@ -339,7 +339,18 @@ let poolFaults: [FaultyFile] = [
     FaultyFile(
         "pools: { a: { weight: 3, origins: { o: { addresses: 192.0.2.1 } } } }",
         "a.yaml:1:15: error: pools.a: unknown key \"weight\"; known here: location, monitor,"
-            + " min_healthy, policy, answers, shed, origins"),
+            + " min_healthy, policy, answers, shed, capacity, load, ramp, origins"),
+    FaultyFile(
+        "pools: { a: { capacity: 0, origins: { o: { addresses: 192.0.2.1 } } } }",
+        "a.yaml:1:25: error: pools.a.capacity: expected a whole number from 1 to 1000000000,"
+            + " found \"0\""),
+    FaultyFile(
+        "pools: { a: { load: much, origins: { o: { addresses: 192.0.2.1 } } } }",
+        "a.yaml:1:21: error: pools.a.load: expected a whole number from 0 to 1000000000,"
+            + " found \"much\""),
+    FaultyFile(
+        "pools: { a: { ramp: 2h, origins: { o: { addresses: 192.0.2.1 } } } }",
+        "a.yaml:1:21: error: pools.a.ramp: expected a duration from 1s to 1h, found \"2h\""),
     FaultyFile(
         "pools: { a: { location: [139.69, 35.68], origins: { o: { addresses: 192.0.2.1 } } } }",
         "a.yaml:1:25: error: pools.a.location: latitude 139.69 must be from -90 to 90, longitude"

@@ -1,5 +1,6 @@
 // Random configurations of everything together: services within services, hash, weights, sheds, spares,
-// several answers, under random pools down. What must hold of any decision holds of each of theirs.
+// capacities, ramps, several answers, under random pools down. What must hold of any decision holds of
+// each of theirs.
 
 import DNSWire
 import Geo
@@ -29,6 +30,7 @@ struct SoundnessTests {
                 "[-33.87, 151.21]", "[-33.92, 18.42]",
             ]
             var text = "monitors: { m: { type: tcp } }\npools:\n"
+            let states = below(2) == 0
             for (index, place) in places.enumerated() {
                 let policy = one(of: ["all", "weighted", "hash"])
                 let drawn = policy != "all"
@@ -40,6 +42,8 @@ struct SoundnessTests {
                 text +=
                     "  p\(index): { monitor: m, " + (below(5) == 0 ? "" : "location: \(place), ")
                     + "policy: \(policy), " + (drawn ? "answers: \(1 + below(3)), " : "")
+                    + (states ? "load: \(10 * below(6)), " : "")
+                    + (states && below(2) == 0 ? "capacity: \(50 + 10 * below(6)), " : "")
                     + "shed: \(one(of: [0, 0, 0, 30, 50, 100]))%, origins: {"
                     + " \(origins.joined(separator: ", ")) } }\n"
             }
@@ -155,7 +159,12 @@ struct SoundnessTests {
         for _ in 0..<5 {
             let down =
                 maker.below(4) == 0 ? [] : maker.some(of: (0..<6).map { "p\($0)" }, least: 0)
-            let state = makeState(steering, down: Set(down))
+            let ramps = Dictionary(
+                uniqueKeysWithValues: (0..<6).filter { _ in maker.below(6) == 0 }
+                    .map { ($0, Double(maker.below(4)) / 4) })
+            let state = SteeringState(
+                steering, health: makeState(steering, down: Set(down)).health,
+                ramps: RampShares(ramps))
             for service in steering.configuration.services.indices {
                 for _ in 0..<8 {
                     let client = address(maker.one(of: clients))
@@ -166,7 +175,7 @@ struct SoundnessTests {
                             : Client(
                                 client, knownBits: client.family.rawValue, resolver: resolver),
                         state, service, &maker.random,
-                        "\(text)\n\(latency)\ndown: \(down)")
+                        "\(text)\n\(latency)\ndown: \(down), ramps: \(ramps)")
                 }
             }
         }

@@ -22,12 +22,13 @@ public struct TestContent: Sendable {
     /// - Parameters:
     ///   - zones: master files by apex, without `$INCLUDE`.
     ///   - pools: one pool file.
+    ///   - morePools: another.
     ///   - places: overrides, as in `geo/overrides.yaml`.
     ///   - latency: measured round trips, as in `geo/latency.csv`.
     /// - Throws: a `Fault` with all diagnostics if there is an error among them.
     public init(
-        zones: [(apex: String, text: String)], pools: String = "", places: String = "",
-        latency: String = "",
+        zones: [(apex: String, text: String)], pools: String = "", morePools: String = "",
+        places: String = "", latency: String = "",
         answers: AnswerSettings = AnswerSettings(identity: "test"),
         database: LocationDatabase? = nil
     ) throws {
@@ -39,8 +40,9 @@ public struct TestContent: Sendable {
                 diagnostics: &diagnostics)
         }
         let zones = ZoneSet(sources, diagnostics: &diagnostics)
+        let files = [("pools", pools), ("more pools", morePools)].filter { !$0.1.isEmpty }
         let configuration = SteeringConfiguration.parse(
-            pools.isEmpty ? [] : [PoolFile(name: "pools", text: pools)],
+            files.map { PoolFile(name: $0.0, text: $0.1) },
             latency: latency.isEmpty
                 ? LatencyTable() : .parse(Array(latency.utf8), file: "latency", &diagnostics),
             diagnostics: &diagnostics)
@@ -68,10 +70,11 @@ public struct TestContent: Sendable {
             latency: scenario.latency, answers: answers)
     }
 
-    /// The shipped sample below the directory and other zones, steered by a database.
+    /// The shipped sample below the directory with other zones and pools, steered by a database.
     public init(
         sample directory: String, with others: [(apex: String, text: String)] = [],
-        database: String, answers: AnswerSettings = AnswerSettings(identity: "sample")
+        morePools: String = "", database: String,
+        answers: AnswerSettings = AnswerSettings(identity: "sample")
     ) throws {
         func text(_ file: String) throws -> String {
             try String(
@@ -79,7 +82,7 @@ public struct TestContent: Sendable {
         }
         try self.init(
             zones: [("example.com.", text("zones/example.com.zone"))] + others,
-            pools: text("zones/example.yaml"), answers: answers,
+            pools: text("zones/example.yaml"), morePools: morePools, answers: answers,
             database: LocationDatabase(path: database))
     }
 

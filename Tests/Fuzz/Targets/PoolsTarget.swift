@@ -62,8 +62,12 @@ private func steeringFault(
     let resolvers =
         ["10.0.0.53", "203.0.113.53", "::ffff:192.0.2.53"].map { IPAddress($0) } + [nil]
     let clients = ["10.1.2.3", "192.0.2.1", "203.0.113.9", "2001:db8::1", "::ffff:192.0.2.1"]
-    for verdict in [Verdict.up, .down, .unknown] {
-        let health = HealthTable(count: steering.addresses.count, verdict: verdict)
+    // All alike; then the first down, the next up, and so on.
+    for verdict in [Verdict.up, .down, .unknown, nil] {
+        var health = HealthTable(count: steering.addresses.count, verdict: verdict ?? .up)
+        if verdict == nil {
+            for index in stride(from: 0, to: health.count, by: 2) { health[index] = .down }
+        }
         let state = SteeringState(steering, health: health)
         for service in configuration.services.indices.prefix(16) {
             for (index, client) in clients.compactMap({ IPAddress($0) }).enumerated() {

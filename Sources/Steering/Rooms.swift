@@ -1,0 +1,104 @@
+// Capacity: what pools have left for clients of others, at one moment. Computed on the control plane, in
+// whole numbers, so that every server of the same files and verdicts comes to the same.
+//
+//   displaced(P) = load(P), all of it while P is down, else what it leaves to others
+//   demand(Q)    = the sum of displaced(P) over the pools P whose clients may come to Q
+//   share(Q)     = min(1, (capacity(Q) - load(Q)) / demand(Q))
+//
+// Of the displaced clients Q takes at most `share`, times what it admits (`SteeringState.hasRoom`): never
+// above its capacity, however many of them come to it first, as far as loads are spread over prefixes.
+
+/// What a pool has for clients of others.
+struct Room: Sendable, BitwiseCopyable {
+    /// Which share of the displaced clients it has room for; all without a capacity.
+    var share: Share
+    /// What it is drawn by while nothing has room: up to 2^31, at least 1.
+    var weight: UInt64
+}
+
+/// The pools of a rule that takes the first in order, where one states its capacity.
+struct Neighbourhood: Sendable, Hashable {
+    /// Whose clients go to others if it does not take them: a pool; or several that a policy draws
+    /// among, whose clients leave only while all of them are down.
+    var homes: [[Int]]
+    /// All of them.
+    var members: [Int]
+}
+
+extension SteeringConfiguration {
+    /// The neighbourhoods of all rules, each but once.
+    ///
+    /// - Precondition: services don't lead back to themselves.
+    var neighbourhoods: [Neighbourhood] {
+        var seen: Set<Neighbourhood> = []
+        return services.flatMap(\.rules).compactMap { rule in
+            guard rule.policy.pick == .firstUsable else { return nil }
+            let members = pools(of: rule)
+            guard members.contains(where: { pools[$0].capacity != nil }) else { return nil }
+            let new = Neighbourhood(homes: homes(of: rule), members: members)
+            return seen.insert(new).inserted ? new : nil
+        }
+    }
+
+    private func homes(of rule: Rule) -> [[Int]] {
+        guard rule.policy.pick == .firstUsable else { return [pools(of: rule)] }
+        var homes: [[Int]] = []
+        for target in rule.pools.map(\.target) {
+            switch target {
+            case .pool(let index): homes.append([index])
+            case .service(let index): homes += services[index].rules.flatMap { self.homes(of: $0) }
+            }
+            // Where places decide, any may be a client's first.
+            if !rule.policy.dependsOnPlace, isComplete(target) { break }
+        }
+        return homes
+    }
+}
+
+extension Steering {
+    /// What each pool has for clients of others; empty where no capacity counts.
+    func rooms(_ states: ContiguousArray<PoolState>) -> ContiguousArray<Room> {
+        guard !neighbourhoods.isEmpty else { return [] }
+        let pools = configuration.pools
+        let worth = pools.reduce(UInt64(0)) { $0 + UInt64($1.worth) }
+        let demands = demands(states)
+        return ContiguousArray(
+            pools.indices.map { index in
+                let pool = pools[index]
+                var room = Room(share: .all, weight: 0)
+                // At most 2^30 * 2^31, divided by what is no less.
+                let part = UInt64(pool.worth) << 31 / worth
+                room.weight = max(1, part * UInt64(states[index].admission) / UInt64(Share.all))
+                if let capacity = pool.capacity, demands[index] > 0 {
+                    // At most 2^30 * 2^32: demands are in parts of 65,536.
+                    let left = UInt64(max(0, capacity - pool.usualLoad)) << 32
+                    room.share = Share(min(left / demands[index], UInt64(Share.all)))
+                }
+                return room
+            })
+    }
+
+    /// By pool, the load of all pools' clients that may come to it, in parts of 65,536: at most
+    /// 4,096 * 2^30 * 2^16.
+    private func demands(_ states: ContiguousArray<PoolState>) -> [UInt64] {
+        let displaced = zip(configuration.pools, states).map { pool, state in
+            UInt64(pool.usualLoad) * UInt64(state.isUsable ? .all - state.admission : .all)
+        }
+        // Of homes that leave nobody to others nothing comes to anybody.
+        let leaving = neighbourhoods.map { neighbourhood in
+            Set(
+                neighbourhood.homes.filter { home in
+                    home.count == 1 || home.allSatisfy { !states[$0].isUsable }
+                }.joined().filter { displaced[$0] > 0 })
+        }
+        var sources = Array(repeating: Set<Int>(), count: displaced.count)
+        for (neighbourhood, leaving) in zip(neighbourhoods, leaving) where !leaving.isEmpty {
+            for member in neighbourhood.members where configuration.pools[member].capacity != nil {
+                sources[member].formUnion(leaving)
+            }
+        }
+        return sources.enumerated().map { member, sources in
+            sources.reduce(0) { $1 == member ? $0 : $0 + displaced[$1] }
+        }
+    }
+}
