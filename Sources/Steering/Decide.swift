@@ -21,10 +21,11 @@ extension SteeringState {
         // What goes by the resolver is the same for all of its clients.
         if request.goesByResolver { match.scope = 0 }
         var index = compiled.outcome + match.outcome
-        if steering.outcomes[Int(index)].prefersResolver {
-            index = goByResolver(client, compiled, &request) ?? index
+        var outcome = steering.outcomes[Int(index)]
+        if outcome.prefersResolver, let other = goByResolver(client, compiled, &request) {
+            index = other
+            outcome = steering.outcomes[Int(other)]
         }
-        let outcome = steering.outcomes[Int(index)]
         var decision = Decision(
             service: UInt32(truncatingIfNeeded: service), outcome: index,
             rule: outcome.rule, reason: .ranked, scope: match.scope)
