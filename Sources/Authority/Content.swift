@@ -42,6 +42,8 @@ public final class Content: Sendable {
     let explainers: [IPNetwork]
     /// For each STEER reference of the zones, the index of its service.
     private let services: [Int]
+    /// For each, whether its service answers by host name.
+    private let aliases: [Bool]
 
     /// Links zones to services; nil after reporting every STEER record without a service.
     ///
@@ -62,9 +64,10 @@ public final class Content: Sendable {
         }
         let errorsBefore = diagnostics.errorCount
         steering.checkPlaces(&diagnostics)
-        guard services.count == zones.steerReferences.count,
-            diagnostics.errorCount == errorsBefore
-        else { return nil }
+        guard services.count == zones.steerReferences.count else { return nil }
+        var checks = AliasChecks(zones: zones, steering: steering, services: services)
+        checks.check(&diagnostics)
+        guard diagnostics.errorCount == errorsBefore else { return nil }
         self.zones = zones
         self.steering = steering
         let range = AnswerSettings.datagramLengths
@@ -75,6 +78,7 @@ public final class Content: Sendable {
         cookies = answers.cookies
         explainers = answers.explainers
         self.services = services
+        aliases = services.map { steering.answersByHost($0) }
     }
 
     /// The same with settings that say no more than who answers.
@@ -114,4 +118,15 @@ public final class Content: Sendable {
 
     /// The service of a STEER reference, by the index that a lookup returns.
     func service(at reference: Int32) -> Int { services[Int(reference)] }
+
+    /// Whether a steered name is an alias: its service answers by host name.
+    @inline(__always)
+    func isAlias(_ steered: Lookup) -> Bool { aliases[Int(steered.steer)] }
+
+    /// What the zones found, with what the services know: at an alias, every type is steered, as a CNAME
+    /// answers them all (RFC 1034, section 3.6.2).
+    @inline(__always)
+    public func linked(_ found: Lookup) -> Lookup {
+        found.outcome == .nodata && found.steer >= 0 && isAlias(found) ? found.steered : found
+    }
 }

@@ -131,7 +131,7 @@ public struct Responder: ~Copyable {
         let kind = QuestionKind(type)
         guard kind == .data else { return turnDown(kind, &verdict, zones) }
         if type == .txt, isExplained(&writer, &verdict, source, snapshot) { return }
-        var lookup = zones.lookup(query.name, type: type)
+        var lookup = snapshot.content.linked(zones.lookup(query.name, type: type))
         var owner = MessageWriter.questionPointer
         verdict.isAuthoritative = true
         for hop in 0... {
@@ -148,8 +148,20 @@ public struct Responder: ~Copyable {
                 // The aliases are the same for all clients, and are kept as such where what depends on
                 // the client is asked for apart (RFC 7871, section 7.2.1).
                 if hop > 0, query.hasSubnet, query.subnet.sourceLength > 0 { return }
-                return steer(lookup, owner, hop, &writer, &verdict, source, snapshot)
+                guard snapshot.content.isAlias(lookup) else {
+                    return steer(lookup, owner, hop, &writer, &verdict, source, snapshot)
+                }
+                guard hop < Self.aliasLimit,
+                    let next = alias(lookup, owner, hop, &writer, &verdict, source, snapshot),
+                    // ANY gets one RRset of the name, which a CNAME is (RFC 8482, section 4.1).
+                    type != .cname, type != .any, chain.isNew(owner: next)
+                else { return }
+                owner = next
+                lookup = snapshot.content.linked(zones.lookup(target, type: type))
             case .nodata, .nxdomain:
+                // What does not exist may be kept for all clients (RFC 7871, section 7.4), and the code
+                // would be the question's (RFC 6604, section 3): others' aliases lead elsewhere.
+                if hop > 0, verdict.answeredScope(query) > 0 { return }
                 return deny(lookup, hop, &writer, &verdict, zones)
             case .referral:
                 return refer(lookup, hop, &writer, &verdict, zones)
@@ -164,7 +176,7 @@ public struct Responder: ~Copyable {
                 // The target was an owner before: the loop is closed, and all of it written.
                 guard chain.isNew(owner: next) else { return }
                 owner = next
-                lookup = zones.lookup(target, type: type)
+                lookup = snapshot.content.linked(zones.lookup(target, type: type))
             }
         }
     }
@@ -227,6 +239,39 @@ public struct Responder: ~Copyable {
             return
         }
         append(range, family, lookup.steerTTL, owner, state, &writer)
+    }
+
+    /// Decides for this client, writes the CNAME to the host chosen, and loads its name; nil ends the chain.
+    ///
+    /// Returns the pointer to the host's name in the message.
+    private mutating func alias(
+        _ lookup: Lookup, _ owner: UInt16, _ hop: Int, _ writer: inout MessageWriter,
+        _ verdict: inout Verdict, _ source: IPAddress, _ snapshot: Snapshot
+    ) -> UInt16? {
+        let state = snapshot.steering
+        let decision = state.decide(
+            service: snapshot.content.service(at: lookup.steer), client: client(source),
+            random: random.next())
+        guard decision.host >= 0 else {
+            // All down, and the service wants an error; after an alias as in `steer`.
+            if hop == 0 { verdict.fail(ResponseCode.serverFailure, .other) }
+            return nil
+        }
+        // All of an answer has one scope (RFC 7871, section 7.3.1): that of the alias holds for what is
+        // the same for everyone behind it.
+        verdict.scope = max(verdict.scope, decision.scope)
+        writer.registerQuestion(query.name)
+        if hop == 0 { chain.removeAll() }
+        _ = chain.add(owner: owner, rrset: -1)
+        state.loadHost(decision.host, into: &target)
+        guard
+            writer.appendAlias(
+                ttl: lookup.steerTTL, target: target, owner: owner, section: .answer)
+        else {
+            verdict.isTruncated = true
+            return nil
+        }
+        return writer.lastName == 0 ? nil : writer.lastName
     }
 
     /// Appends a run of addresses, for which there is room.

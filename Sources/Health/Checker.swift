@@ -15,12 +15,17 @@ public struct ProbeTarget: Sendable, Equatable {
     /// `pool/origin/address`: who it is across reloads and restarts.
     public var key: String
     public var address: IPAddress
+    /// The origin's host name, without its final dot; nil for one that is given by addresses.
+    public var host: String?
     public var monitor: Monitor
 
-    public init(id: Int, key: String, address: IPAddress, monitor: Monitor) {
+    public init(
+        id: Int, key: String, address: IPAddress, host: String? = nil, monitor: Monitor
+    ) {
         self.id = id
         self.key = key
         self.address = address
+        self.host = host
         self.monitor = monitor
     }
 }

@@ -130,7 +130,8 @@ final class CheckerState {
     private func start(_ watch: Watch) {
         running += 1
         let attempt = ProbeAttempt(
-            watch.address, timeout: watch.monitor.timeout, loop: loop, trust: trust,
+            watch.address, host: watch.host, timeout: watch.monitor.timeout, loop: loop,
+            trust: trust,
             decide: { outcome, duration in self.record(outcome, duration, of: watch) },
             end: { self.end(watch) })
         watch.attempt = attempt
@@ -202,6 +203,7 @@ final class CheckerState {
 final class Watch {
     let key: String
     let address: IPAddress
+    let host: String?
     let monitor: Monitor
     var health = RiseFall()
     var attempt: ProbeAttempt?
@@ -218,12 +220,13 @@ final class Watch {
     init(_ target: ProbeTarget) {
         key = target.key
         address = target.address
+        host = target.host
         monitor = target.monitor
         schedule = Schedule(key: target.key, interval: target.monitor.interval)
     }
 
     func isSame(as target: ProbeTarget) -> Bool {
-        address == target.address && monitor == target.monitor
+        address == target.address && host == target.host && monitor == target.monitor
     }
 
     func leaveFirstRound() {

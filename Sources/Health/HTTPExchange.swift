@@ -110,15 +110,16 @@ struct HTTPExchange: Sendable, Hashable {
     // MARK: - On the wire
 
     /// `Host` as RFC 9110, section 7.2 has it: with the port unless it is the scheme's own.
-    func authority(for address: IPAddress) -> String {
-        let host = host ?? address.description
+    func authority(for origin: String) -> String {
+        let host = host ?? origin
         let literal = host.contains(":") ? "[\(host)]" : host
         return isDefaultPort ? literal : "\(literal):\(port)"
     }
 
-    func request(for address: IPAddress) -> HTTPRequestHead {
+    /// - Parameter origin: whom to ask if the monitor names no host: the origin's own, or its address.
+    func request(for origin: String) -> HTTPRequestHead {
         let headers: HTTPHeaders = [
-            "Host": authority(for: address), "User-Agent": "rhumb-health", "Accept": "*/*",
+            "Host": authority(for: origin), "User-Agent": "rhumb-health", "Accept": "*/*",
             "Connection": "close",
         ]
         return HTTPRequestHead(
@@ -169,7 +170,8 @@ final class HTTPExchangeHandler: ChannelInboundHandler {
     /// The transport is ready: TCP is connected and TLS, if there is one, has agreed.
     func channelActive(context: ChannelHandlerContext) {
         attempt.step = .send
-        context.write(wrapOutboundOut(.head(exchange.request(for: attempt.address))), promise: nil)
+        let origin = attempt.host ?? attempt.address.description
+        context.write(wrapOutboundOut(.head(exchange.request(for: origin))), promise: nil)
         let sent = context.eventLoop.makePromise(of: Void.self)
         sent.futureResult.assumeIsolated().whenSuccess { [attempt] in
             if attempt.step == .send { attempt.step = .status }

@@ -6,7 +6,7 @@
 //         type: http
 //         port: 80
 //         path: /
-//         host: www.example.com   # the Host header; default: the origin's address
+//         host: www.example.com   # the Host header; default: the origin's host or address
 //         method: GET             # GET or HEAD
 //         expect:
 //           status: [200-299]     # one or several of 100 to 599, or ranges of them

@@ -50,6 +50,8 @@ enum ProbeLimit {
 /// The decision is told once, at once; the end, when its connection is gone, comes after it.
 final class ProbeAttempt {
     let address: IPAddress
+    /// The name of the origin, if it is given by one.
+    let host: String?
     let loop: any EventLoop
     let trust: TrustCache
     /// Where the probe is, for a timeout's reason.
@@ -67,10 +69,12 @@ final class ProbeAttempt {
     ///   - decide: gets the outcome and the time it took; not called after `cancel()`.
     ///   - end: follows when nothing of the attempt is left; always called.
     init(
-        _ address: IPAddress, timeout: Duration, loop: any EventLoop, trust: TrustCache,
+        _ address: IPAddress, host: String? = nil, timeout: Duration, loop: any EventLoop,
+        trust: TrustCache,
         decide: @escaping (ProbeResult.Outcome, Duration) -> Void, end: @escaping () -> Void
     ) {
         self.address = address
+        self.host = host
         self.timeout = timeout
         self.loop = loop
         self.trust = trust

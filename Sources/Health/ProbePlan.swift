@@ -1,5 +1,6 @@
 // From pool files to what is probed: monitors read, and one target for each address of a pool that has one.
 
+internal import DNSWire
 public import Settings
 public import Steering
 
@@ -38,7 +39,7 @@ public struct ProbePlan: Sendable {
             let address = origin.checkAddress ?? steered.address
             return ProbeTarget(
                 id: id, key: "\(pool.name)/\(origin.name)/\(address)", address: address,
-                monitor: monitor)
+                host: origin.host.map { String($0.description.dropLast()) }, monitor: monitor)
         }
         base = HealthTable(count: addresses.count)
     }

@@ -265,6 +265,7 @@ extension SteeringState {
         let pool = pools[index]
         // The same bits for both families, so that they draw the same origins if they can.
         let key = request.bits(for: .origin)
+        if pool.hosts.count > 0 { return answerByHost(pool, key, request, &decision) }
         if pool.picksByHash || pool.answers > 1 || decision.spare >= 0 {
             decision.key = pool.hashes ? request.prefix(&decision).key : key
             if decision.spare >= 0 {
@@ -289,6 +290,21 @@ extension SteeringState {
             decision.ipv6 = entry.range
             decision.ipv6Origin = entry.item
         }
+    }
+
+    /// Fills in the host of a pool whose origins are given by name: always one, as a name has one CNAME
+    /// (RFC 2181, section 10.1).
+    private func answerByHost(
+        _ pool: PoolState, _ key: UInt64, _ request: Request, _ decision: inout Decision
+    ) {
+        guard pool.hashes else {
+            decision.host = Int32(draw(pool.hosts, key).range.start)
+            if pool.hosts.count > 1 { decision.isDrawn = true }
+            return
+        }
+        var drawn = AddressRuns()
+        drawRanked(pool.hosts, 1, request.prefix(&decision).key, &drawn)
+        decision.host = Int32(drawn[0].start)
     }
 
     /// What an answer carries of one family: the pool's own addresses, then the spare.

@@ -69,6 +69,8 @@ public struct Decision: Sendable, BitwiseCopyable, Hashable {
     /// They are the same unless an origin lacks a family, or is down in one.
     public var ipv4Origin: Int32 = -1
     public var ipv6Origin: Int32 = -1
+    /// The index of the host whose name answers, for `SteeringState.loadHost`; -1 if addresses do.
+    public var host: Int32 = -1
     /// What A and AAAA carry; empty for a family that the service does not have.
     public var ipv4 = AddressRange()
     public var ipv6 = AddressRange()

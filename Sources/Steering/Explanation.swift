@@ -29,6 +29,8 @@ public struct Explanation: Sendable {
     /// The origins of the answering pool.
     public var origins: [OriginSummary]
     public var addresses: [IPAddress]
+    /// The host whose name is answered in place of addresses.
+    public var host: Name?
     /// The TTL of the answer in seconds; nil if it is not known here.
     public var ttl: UInt32?
     /// The addresses that get the same decision as this client; nil if that is everyone.
@@ -77,7 +79,9 @@ public struct Explanation: Sendable {
     /// An origin of the answering pool.
     public struct OriginSummary: Sendable {
         public var name: String
+        /// Empty for an origin that is given by its host name.
         public var addresses: [IPAddress]
+        public var host: Name?
         public var isUp: Bool
         /// The share of the draws, 0 to 1; nil if all that are up answer together.
         public var share: Double?
@@ -177,7 +181,7 @@ extension SteeringState {
             pool: decision.pool >= 0 ? summarise(Int(decision.pool)) : nil,
             spare: decision.spare >= 0 ? summarise(Int(decision.spare)) : nil,
             origins: decision.pool >= 0 ? summariseOrigins(decision) : [],
-            addresses: addresses(decision),
+            addresses: addresses(decision), host: host(decision),
             scope: decision.scope > 0
                 ? IPNetwork(client.address, length: Int(decision.scope)) : nil)
     }
@@ -199,23 +203,26 @@ extension SteeringState {
         let pool = steering.configuration.pools[index]
         let shares = originShares(pools[index])
         let answered = Set(addresses(decision))
+        let answeredHost = host(decision)
         var health = steering.addresses.firstIndex { $0.pool == index } ?? 0
         return pool.origins.enumerated().map { number, origin in
             var isUp = false
-            for _ in origin.addresses {
+            for _ in 0..<origin.healthEntries {
                 isUp = isUp || self.health[health].isUp(monitored: pool.monitor != nil)
                 health += 1
             }
             return Explanation.OriginSummary(
-                name: origin.name, addresses: origin.addresses, isUp: isUp,
+                name: origin.name, addresses: origin.addresses, host: origin.host, isUp: isUp,
                 share: pool.policy == .all ? nil : shares[number] ?? 0,
-                isAnswered: origin.addresses.contains(where: answered.contains))
+                isAnswered: origin.addresses.contains(where: answered.contains)
+                    || origin.host != nil && origin.host == answeredHost)
         }
     }
 
     /// The shares of a pool's origins in its draws: of the family that has more of them.
     private func originShares(_ pool: PoolState) -> [Int: Double] {
-        let table = pool.ipv4.count >= pool.ipv6.count ? pool.ipv4 : pool.ipv6
+        let addresses = pool.ipv4.count >= pool.ipv6.count ? pool.ipv4 : pool.ipv6
+        let table = pool.hosts.count > 0 ? pool.hosts : addresses
         let entries = (table.start..<table.start + table.count).map { draws[Int($0)] }
         let total = Double(entries.last?.sum ?? 1)
         return Dictionary(

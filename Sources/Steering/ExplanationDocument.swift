@@ -16,7 +16,10 @@ public struct ExplanationDocument: Encodable, Sendable {
     var spare: String?
     var fallback: String?
     var origins: [Origin]
+    /// The addresses, or the name of the host to which a CNAME leads.
     var answer: [String]
+    /// Whether the answer is a CNAME.
+    var alias: Bool
     var ttl: UInt32?
     var scope: Scope
 
@@ -129,6 +132,7 @@ public struct ExplanationDocument: Encodable, Sendable {
     struct Origin: Encodable {
         var name: String
         var addresses: [String]
+        var host: String?
         var up: Bool
         var share: Double?
         var answered: Bool
@@ -149,10 +153,12 @@ extension Explanation {
             spare: spare?.name, fallback: fallback?.name,
             origins: origins.map {
                 .init(
-                    name: $0.name, addresses: $0.addresses.map(\.description), up: $0.isUp,
+                    name: $0.name, addresses: $0.addresses.map(\.description),
+                    host: $0.host?.description, up: $0.isUp,
                     share: $0.share, answered: $0.isAnswered)
             },
-            answer: addresses.map(\.description), ttl: ttl,
+            answer: host.map { [$0.description] } ?? addresses.map(\.description),
+            alias: host != nil, ttl: ttl,
             scope: .init(length: Int(decision.scope), network: scope?.description))
     }
 

@@ -181,13 +181,15 @@ extension Explanation {
     private static func originRow(_ origin: OriginSummary) -> [String] {
         [
             origin.name, origin.share.map { "\(Int(($0 * 100).rounded())) % of draws" } ?? "",
-            origin.addresses.map(\.description).joined(separator: ", "),
+            origin.host?.description
+                ?? origin.addresses.map(\.description).joined(separator: ", "),
             origin.isUp ? "up" : "down", origin.isAnswered ? "answered" : "",
         ]
     }
 
     private var answerText: String {
-        decision.reason == .failure
+        if let host { return "CNAME \(host)" }
+        return decision.reason == .failure
             ? "SERVFAIL, as the service wants it"
             : addresses.map(\.description).joined(separator: ", ")
     }

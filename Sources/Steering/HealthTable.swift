@@ -63,8 +63,9 @@ extension Steering {
     }
 }
 
-/// One address of an origin: what the checker probes and the health table knows by index.
+/// One address of an origin, or its host: what the checker probes and the health table knows by index.
 public struct SteeredAddress: Hashable, Sendable {
+    /// Of a host, where it is checked; unspecified (0.0.0.0) if nowhere.
     public var address: IPAddress
     /// Indexes into `SteeringConfiguration.pools`, and the pool's `origins`.
     public var pool: Int

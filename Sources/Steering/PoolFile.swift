@@ -80,7 +80,7 @@ extension SteeringConfiguration {
     ) {
         var total = 0
         for (pool, entry) in zip(pools, entries) {
-            total += pool?.origins.reduce(0) { $0 + $1.addresses.count } ?? 0
+            total += pool?.origins.reduce(0) { $0 + $1.healthEntries } ?? 0
             if total > SteeringLimit.addresses {
                 diagnostics.error(
                     at: entry.position,

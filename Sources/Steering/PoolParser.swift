@@ -18,6 +18,8 @@
 //       one: { addresses: [192.0.2.10, "2001:db8::10"], weight: 2 }
 //       two: { addresses: 192.0.2.11 }
 // ```
+//
+// Origins that are given by host name are in HostOrigins.swift.
 
 internal import DNSWire
 internal import Geo
@@ -39,14 +41,20 @@ extension PoolFileParser {
         let stated = settings["policy"].flatMap { $0.choice(OriginPolicy.self, &diagnostics) }
         guard let value = settings.required("origins", &diagnostics) else { return nil }
         let errorsBefore = diagnostics.errorCount
-        let (origins, statesWeight) = parseOrigins(value, stated, &diagnostics)
+        let (origins, statesWeight) = parseOrigins(
+            value, stated, settings["monitor"], &diagnostics)
         // With an origin or address left out, what is said of the pool as a whole would mislead.
         guard !origins.isEmpty, diagnostics.errorCount == errorsBefore else { return nil }
         let minimumHealthy =
             settings["min_healthy"].flatMap {
                 parseMinimumHealthy($0, origins: origins.count, &diagnostics)
             } ?? 1
-        let policy = stated ?? (statesWeight || settings["answers"] != nil ? .weighted : .all)
+        let answersByHost = origins.contains { $0.host != nil }
+        if answersByHost {
+            checkSingleAnswer(settings["policy"], settings["answers"], &diagnostics)
+        }
+        let isDrawn = statesWeight || answersByHost || settings["answers"] != nil
+        let policy = stated ?? (isDrawn ? .weighted : .all)
         var pool = Pool(
             name: entry.name, position: entry.position, location: location, monitor: monitor,
             minimumHealthy: minimumHealthy, policy: policy, origins: origins)
@@ -117,7 +125,8 @@ extension PoolFileParser {
     // MARK: - Origins
 
     private func parseOrigins(
-        _ value: SettingsValue, _ policy: OriginPolicy?, _ diagnostics: inout Diagnostics
+        _ value: SettingsValue, _ policy: OriginPolicy?, _ monitor: SettingsValue?,
+        _ diagnostics: inout Diagnostics
     ) -> (origins: [Origin], statesWeight: Bool) {
         guard let entries = value.namedEntries(&diagnostics) else { return ([], false) }
         if entries.count > SteeringLimit.originsPerPool {
@@ -128,10 +137,10 @@ extension PoolFileParser {
         }
         var origins: [Origin] = []
         var statesWeight = false
-        var firstUse: [IPAddress: SourcePosition] = [:]
+        var uses = FirstUses()
         for entry in entries {
             checkName(entry.name, of: "origin", at: entry.key, &diagnostics)
-            let known = ["addresses", "weight", "check_address"]
+            let known = ["addresses", "host", "weight", "check_address"]
             guard let settings = entry.value.mapping(known, &diagnostics) else { continue }
             let weight = settings["weight"].flatMap {
                 $0.integer(in: 0...SteeringLimit.weight, &diagnostics)
@@ -145,19 +154,54 @@ extension PoolFileParser {
                             + " \"policy: weighted\", or remove it")
                 }
             }
-            guard let value = settings.required("addresses", &diagnostics) else { continue }
-            let addresses = parseAddresses(value, &firstUse, &diagnostics)
-            guard !addresses.isEmpty else { continue }
-            origins.append(
-                Origin(
-                    name: entry.name, position: entry.key, addresses: addresses,
-                    weight: weight ?? 1,
-                    checkAddress: parseCheckAddress(settings["check_address"], &diagnostics)))
+            guard let place = parsePlace(settings, &uses, &diagnostics) else { continue }
+            let origin = Origin(
+                name: entry.name, position: entry.key, addresses: place.addresses,
+                host: place.host, weight: weight ?? 1,
+                checkAddress: parseCheckAddress(settings["check_address"], &diagnostics))
+            checkKind(origin, origins.first ?? origin, entry.value.path, &diagnostics)
+            checkCheckAddress(origin, entry.value.path, monitor, &diagnostics)
+            origins.append(origin)
         }
         if entries.isEmpty {
             diagnostics.error(at: value.position, "\(value.path): a pool needs at least one origin")
         }
         return (origins, statesWeight)
+    }
+
+    /// Where the addresses and hosts of a pool stand first.
+    private struct FirstUses {
+        var addresses: [IPAddress: SourcePosition] = [:]
+        var hosts: [Name: SourcePosition] = [:]
+    }
+
+    /// What an origin is: addresses, or a host.
+    private func parsePlace(
+        _ settings: SettingsMapping, _ uses: inout FirstUses, _ diagnostics: inout Diagnostics
+    ) -> (addresses: [IPAddress], host: Name?)? {
+        guard let value = settings["host"] else {
+            guard let value = settings["addresses"] else {
+                diagnostics.error(
+                    at: settings.position,
+                    "\(settings.path): the key \"addresses\" is missing, or \"host\" in its place")
+                return nil
+            }
+            let addresses = parseAddresses(value, &uses.addresses, &diagnostics)
+            return addresses.isEmpty ? nil : (addresses, nil)
+        }
+        if settings["addresses"] != nil {
+            diagnostics.error(
+                at: value.position,
+                "\(value.path): an origin has addresses or a host name; remove one of the two")
+        }
+        guard let host = parseHost(value, &diagnostics) else { return nil }
+        if let first = uses.hosts[host] {
+            diagnostics.error(
+                at: value.position, "\(value.path): \(host) is already in this pool, at \(first)")
+            return nil
+        }
+        uses.hosts[host] = value.position
+        return ([], host)
     }
 
     private func parseCheckAddress(

@@ -66,6 +66,7 @@ struct RuleCompiler {
         if let rule = service.rules.first, let pool = configuration.pools(of: rule).first {
             result.hasIPv4 = configuration.pools[pool].serves(.ipv4)
             result.hasIPv6 = configuration.pools[pool].serves(.ipv6)
+            result.answersByHost = configuration.pools[pool].answersByHost
         }
         return result
     }

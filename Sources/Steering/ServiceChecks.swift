@@ -11,6 +11,7 @@ extension SteeringConfiguration {
         checkCapacity(&diagnostics)
         for service in services {
             checkCompleteness(service, &diagnostics)
+            guard checkKinds(service, &diagnostics) else { continue }
             checkFamilies(service, &diagnostics)
             for rule in service.rules {
                 if rule.policy == .union {
@@ -170,10 +171,7 @@ extension SteeringConfiguration {
     /// Else AAAA would be NODATA for some clients only, and resolvers may keep a negative answer
     /// for everyone (RFC 7871, section 7.4).
     private func checkFamilies(_ service: Service, _ diagnostics: inout Diagnostics) {
-        var indexes = service.rules.flatMap { pools(of: $0) }
-        if let fallback = service.fallback { indexes.append(fallback) }
-        var seen: Set<Int> = []
-        let members = indexes.filter { seen.insert($0).inserted }.map { pools[$0] }
+        let members = members(of: service)
         for (family, name) in [(IPAddress.Family.ipv4, "IPv4"), (.ipv6, "IPv6")] {
             guard let having = members.first(where: { $0.serves(family) }) else { continue }
             for pool in members where !pool.serves(family) {

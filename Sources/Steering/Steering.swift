@@ -10,8 +10,11 @@ public import Geo
 public final class Steering: Sendable {
     public let configuration: SteeringConfiguration
     public let geography: Geography
-    /// Every address of every origin in file order; its indexes are those of the health table.
+    /// Every address of every origin, and every host, in file order; its indexes are those of the
+    /// health table.
     public let addresses: [SteeredAddress]
+    /// The hosts that origins are given by, in file order.
+    let hosts: [Name]
 
     /// The index of each service by its name.
     private let serviceIndexes: [String: Int]
@@ -41,9 +44,12 @@ public final class Steering: Sendable {
         self.geography = geography
         addresses = configuration.pools.enumerated().flatMap { pool, settings in
             settings.origins.enumerated().flatMap { origin, settings in
-                settings.addresses.map { ($0, origin) }
+                settings.host == nil
+                    ? settings.addresses.map { ($0, origin) }
+                    : [(settings.checkAddress ?? IPAddress(ipv4: 0), origin)]
             }.map { SteeredAddress(address: $0, pool: pool, origin: $1, monitor: settings.monitor) }
         }
+        hosts = configuration.pools.flatMap { $0.origins.compactMap(\.host) }
         var compiler = RuleCompiler(configuration, geography)
         var services: ContiguousArray<CompiledService> = []
         for index in configuration.services.indices { services.append(try compiler.compile(index)) }
@@ -86,6 +92,10 @@ public final class Steering: Sendable {
         return family == .ipv4 ? service.hasIPv4 : service.hasIPv6
     }
 
+    /// Whether a service, given by its index, answers with the names of hosts: by a CNAME, whatever is
+    /// asked for.
+    public func answersByHost(_ service: Int) -> Bool { services[service].answersByHost }
+
     /// How many location trees there are: one for each distinct list of rules that uses places,
     /// which pools those rules name not counted, only where these are.
     public var treeCount: Int { trees.count }
@@ -106,4 +116,6 @@ struct CompiledService: Sendable, BitwiseCopyable {
     /// Which families its pools have addresses of; all of them have the same.
     var hasIPv4 = false
     var hasIPv6 = false
+    /// Whether its pools have host names; all of them do, or none.
+    var answersByHost = false
 }

@@ -60,6 +60,9 @@ public struct Pool: Sendable {
     /// Never empty.
     public var origins: [Origin]
 
+    /// Whether its origins are given by host name: then all of them are.
+    public var answersByHost: Bool { origins.contains { $0.host != nil } }
+
     /// Whether any origin has an address of that family.
     public func serves(_ family: IPAddress.Family) -> Bool {
         origins.contains { $0.addresses.contains { $0.family == family } }
@@ -80,12 +83,17 @@ public enum OriginPolicy: String, CaseIterable, Sendable {
 public struct Origin: Sendable {
     public var name: String
     public var position: SourcePosition
-    /// Never empty, no two alike within the pool.
+    /// No two alike within the pool; empty only for an origin given by its host name.
     public var addresses: [IPAddress]
+    /// The name that clients are sent to by a CNAME, where no addresses are given.
+    public var host: Name?
     /// The share of the draws, 0 to 65,535; 0 is drawn only where every candidate has 0.
     public var weight: Int
     /// Where the monitor asks in place of the addresses: what it finds holds for all of them.
     public var checkAddress: IPAddress?
+
+    /// How many places it has in the health table.
+    var healthEntries: Int { host == nil ? addresses.count : 1 }
 }
 
 /// What a STEER record names: ordered rules, and where clients go when those give nothing.

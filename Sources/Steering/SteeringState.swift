@@ -25,6 +25,9 @@ public final class SteeringState: Sendable {
     @usableFromInline let ipv4: ContiguousArray<UInt32>
     /// The addresses that answers carry, as pairs: the first 64 bits, then the last.
     @usableFromInline let ipv6: ContiguousArray<UInt64>
+    /// The hosts' names in wire format, one after the other, and where each begins.
+    private let hostOctets: ContiguousArray<UInt8>
+    private let hostStarts: ContiguousArray<Int>
 
     /// - Parameter ramps: for the same pools and verdicts.
     /// - Precondition: `health` has one verdict for each of `steering.addresses`.
@@ -46,6 +49,13 @@ public final class SteeringState: Sendable {
         sets = ContiguousArray(steering.sets.map { SetState($0, pools, rooms, ramps) })
         ipv4 = builder.ipv4
         ipv6 = builder.ipv6
+        var hostOctets: ContiguousArray<UInt8> = []
+        hostStarts = ContiguousArray(
+            steering.hosts.map { host in
+                defer { hostOctets += host.wire }
+                return hostOctets.count
+            })
+        self.hostOctets = hostOctets
     }
 
     /// An IPv4 address of a decision, as 32 bits in host order.
@@ -60,6 +70,26 @@ public final class SteeringState: Sendable {
     @inlinable
     public func ipv6Address(_ index: UInt32) -> (high: UInt64, low: UInt64) {
         (ipv6[2 * Int(index)], ipv6[2 * Int(index) + 1])
+    }
+
+    /// Loads the name of a decision's host.
+    ///
+    /// - Parameter index: the decision's `host`, if that is not negative.
+    public func loadHost(_ index: Int32, into name: inout NameBuffer) {
+        Self.load(hostOctets, at: hostStarts[Int(index)], into: &name)
+    }
+
+    /// Apart, as a field's span does not outlive the access to the field (Swift 6.3).
+    private static func load(
+        _ octets: borrowing ContiguousArray<UInt8>, at start: Int, into name: inout NameBuffer
+    ) {
+        let length = name.load(octets.span, at: start)
+        precondition(length != nil, "the name of a host is well formed")
+    }
+
+    /// The host of a decision, for people and tests; nil if addresses answer.
+    public func host(_ decision: Decision) -> Name? {
+        decision.host < 0 ? nil : steering.hosts[Int(decision.host)]
     }
 
     /// The addresses of a decision, for people and tests; the packet writer reads them one by one.
@@ -98,12 +128,15 @@ struct PoolState: Sendable, BitwiseCopyable {
     /// What it answers with; a table of one entry needs no draw.
     var ipv4: DrawTable
     var ipv6: DrawTable
+    /// The hosts that it answers with in place of addresses: their ranges are single indexes of
+    /// `Steering.hosts`.
+    var hosts: DrawTable
 }
 
 extension PoolState {
     /// Whether the client's prefix picks among several origins.
     @inline(__always)
-    var hashes: Bool { picksByHash && max(ipv4.count, ipv6.count) > 1 }
+    var hashes: Bool { picksByHash && max(ipv4.count, ipv6.count, hosts.count) > 1 }
 }
 
 /// The pools that an outcome comes to.
@@ -171,6 +204,8 @@ private struct StateBuilder {
     var draws: ContiguousArray<DrawEntry> = []
     var ipv4: ContiguousArray<UInt32> = []
     var ipv6: ContiguousArray<UInt64> = []
+    /// How many hosts the pools before have.
+    private var hostCount: UInt32 = 0
 
     init(_ steering: Steering, _ health: HealthTable, _ ramps: RampShares) {
         configuration = steering.configuration
@@ -183,7 +218,7 @@ private struct StateBuilder {
         var count = 0
         for pool in steering.configuration.pools {
             first.append(count)
-            count += pool.origins.reduce(0) { $0 + $1.addresses.count }
+            count += pool.origins.reduce(0) { $0 + $1.healthEntries }
         }
         firstAddress = first
     }
@@ -191,10 +226,13 @@ private struct StateBuilder {
     mutating func addPool(_ index: Int) -> PoolState {
         let pool = configuration.pools[index]
         var health = firstAddress[index]
-        // Per origin, its addresses and whether each is up.
-        let origins = pool.origins.map { origin in
-            defer { health += origin.addresses.count }
-            return origin.addresses.enumerated().map { (address: $1, isUp: isUp[health + $0]) }
+        // Per origin, whether each of its addresses is up, or its host.
+        let states = pool.origins.map { origin in
+            defer { health += origin.healthEntries }
+            return isUp[health..<health + origin.healthEntries]
+        }
+        let origins = zip(pool.origins, states).map { origin, states in
+            zip(origin.addresses, states).map { (address: $0, isUp: $1) }
         }
         let healthy = healthyOrigins[index]
         let isUsable = healthy >= pool.minimumHealthy
@@ -206,7 +244,24 @@ private struct StateBuilder {
             answers: UInt8(pool.answers), takesAll: isUsable && admission == .all,
             healthyOrigins: UInt16(healthy),
             admission: admission,
-            ipv4: addAnswers(pool, origins, .ipv4), ipv6: addAnswers(pool, origins, .ipv6))
+            ipv4: addAnswers(pool, origins, .ipv4), ipv6: addAnswers(pool, origins, .ipv6),
+            hosts: addHosts(pool, states.map { $0.contains(true) }))
+    }
+
+    /// Adds the hosts that a pool answers with: those that are up, or, if none is, all.
+    private mutating func addHosts(_ pool: Pool, _ isOriginUp: [Bool]) -> DrawTable {
+        guard pool.answersByHost else { return DrawTable() }
+        let anyUp = isOriginUp.contains(true)
+        var entries: [DrawEntry] = []
+        for (index, origin) in pool.origins.enumerated() where isOriginUp[index] || !anyUp {
+            entries.append(
+                DrawEntry(
+                    sum: 0, seed: seed(ofName: "\(pool.name)/\(origin.name)", for: .originName),
+                    weight: UInt32(origin.weight), item: Int32(index),
+                    range: AddressRange(start: hostCount + UInt32(index), count: 1)))
+        }
+        hostCount += UInt32(pool.origins.count)
+        return addDraws(entries)
     }
 
     /// Adds what a pool answers for one family: the addresses that are up, or, if none is, all.

@@ -99,6 +99,8 @@ public struct SteerReference: Sendable {
     public struct Use: Sendable {
         public let owner: Name
         public let position: SourcePosition
+        /// The types that the owner has beside it.
+        public var company: [RecordType] = []
     }
 
     /// How many uses are kept; as many as there can be diagnostics about them.
@@ -127,6 +129,13 @@ public struct SteerReference: Sendable {
     public let service: String
     /// Where it is named, in file order of each zone; the first `maximumUses`.
     public internal(set) var uses: [Use]
+    /// Those uses of all that have company, so that no alias may stand there; the first `maximumUses`.
+    public internal(set) var accompanied: [Use] = []
+
+    mutating func add(_ use: Use) {
+        if uses.count < Self.maximumUses { uses.append(use) }
+        if !use.company.isEmpty, accompanied.count < Self.maximumUses { accompanied.append(use) }
+    }
 }
 
 /// A zone as its files state it.

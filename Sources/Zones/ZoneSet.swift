@@ -22,7 +22,8 @@ public struct Lookup: BitwiseCopyable, Sendable {
         case dname
         /// `rrset` is the NS of the delegation that holds the name; `ZoneSet.glue` goes with it.
         case referral
-        /// The name exists, the type does not (RFC 2308, section 2.2).
+        /// The name exists, the type does not (RFC 2308, section 2.2); at a steered name unless its service
+        /// answers every type, which is not known here.
         case nodata
         /// The name does not exist, nor anything below it (RFC 8020).
         case nxdomain
@@ -43,12 +44,19 @@ public struct Lookup: BitwiseCopyable, Sendable {
     /// The zone's SOA for negative answers, its TTL as RFC 2308, section 5, wants it; the owner is
     /// the apex. -1 for `notAuthoritative`.
     public internal(set) var soa: Int32
-    /// The index in `ZoneSet.steerReferences`; -1 unless `steered`.
+    /// The index in `ZoneSet.steerReferences`; -1 unless `steered`, or `nodata` at a steered name.
     public internal(set) var steer: Int32
     /// Seconds, from the STEER record.
     public internal(set) var steerTTL: UInt32
     /// The row that answered; for a referral the cut's.
     var node: Int32
+
+    /// The same of a name whose service answers every type.
+    public var steered: Lookup {
+        var result = self
+        result.outcome = .steered
+        return result
+    }
 
     @inline(__always)
     static var notAuthoritative: Lookup {
@@ -235,6 +243,10 @@ extension ZoneSet {
             return result
         }
         result.outcome = .nodata
+        if node.flags.contains(.steered) {
+            result.steer = node.extra
+            result.steerTTL = node.extraValue
+        }
         return result
     }
 

@@ -206,7 +206,8 @@ extension ZoneSetBuilder {
         var steerTTL: UInt32 = 0
         if node.steer >= 0 {
             let record = trees[zone].record(node.steer)
-            steer = reference(record)
+            let company = trees[zone].setDrafts(of: node).map(\.type)
+            steer = reference(record, besides: company)
             steerTTL = record.ttl
         }
         tables.nodes.append(
@@ -247,18 +248,15 @@ extension ZoneSetBuilder {
         }
     }
 
-    private mutating func reference(_ record: ZoneRecord) -> Int32 {
+    private mutating func reference(_ record: ZoneRecord, besides company: [RecordType]) -> Int32 {
         guard case .steer(let service) = record.content else { return -1 }
-        let use = SteerReference.Use(owner: record.owner, position: record.position)
-        if let index = steerIndexes[service] {
-            if tables.steerReferences[Int(index)].uses.count < SteerReference.maximumUses {
-                tables.steerReferences[Int(index)].uses.append(use)
-            }
-            return index
+        let use = SteerReference.Use(
+            owner: record.owner, position: record.position, company: company)
+        let index = steerIndexes[service] ?? Int32(tables.steerReferences.count)
+        if steerIndexes.updateValue(index, forKey: service) == nil {
+            tables.steerReferences.append(SteerReference(service: service, uses: []))
         }
-        let index = Int32(tables.steerReferences.count)
-        steerIndexes[service] = index
-        tables.steerReferences.append(SteerReference(service: service, uses: [use]))
+        tables.steerReferences[Int(index)].add(use)
         return index
     }
 }

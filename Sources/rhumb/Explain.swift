@@ -62,7 +62,7 @@ struct Explain: AsyncParsableCommand {
             report(diagnostics)
             throw ExitCode(1)
         }
-        let inquiry = Inquiry(name, type: type, in: loaded.content.zones)
+        let inquiry = Inquiry(name, type: type, in: loaded.content)
         guard inquiry.isSteered else {
             if json {
                 try printJSON(Document(inquiry, nil))

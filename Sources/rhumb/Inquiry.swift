@@ -18,16 +18,17 @@ struct Inquiry {
     let lookup: Lookup
 
     /// Looks a name up, and follows its aliases to their end.
-    init(_ name: Name, type: RecordType, in zones: ZoneSet) {
+    init(_ name: Name, type: RecordType, in content: Content) {
+        let zones = content.zones
         var buffer = NameBuffer()
         _ = buffer.load(name.wire.span, at: 0)
         var names = [name]
-        var lookup = zones.lookup(buffer, type: type)
+        var lookup = content.linked(zones.lookup(buffer, type: type))
         while [.cname, .dname].contains(lookup.outcome), names.count <= Self.aliasLimit,
             zones.follow(lookup, &buffer)
         {
             names.append(Name(buffer))
-            lookup = zones.lookup(buffer, type: type)
+            lookup = content.linked(zones.lookup(buffer, type: type))
         }
         self.names = names
         self.lookup = lookup

@@ -122,7 +122,7 @@ struct Simulate: AsyncParsableCommand {
 
     /// What decides for the name, in one directory's files.
     private func deciding(_ loaded: Loaded, down: String?) throws -> Simulation.Deciding {
-        let inquiry = Inquiry(name, type: .a, in: loaded.content.zones)
+        let inquiry = Inquiry(name, type: .a, in: loaded.content)
         guard inquiry.isSteered else {
             printError("rhumb: \(inquiry.unsteered)")
             throw ExitCode(1)

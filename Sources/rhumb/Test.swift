@@ -67,7 +67,7 @@ private struct Expectation {
 
     /// What is wrong, with the explanation; nil if the row holds.
     func failure(in loaded: Loaded) -> String? {
-        let inquiry = Inquiry(name, type: .a, in: loaded.content.zones)
+        let inquiry = Inquiry(name, type: .a, in: loaded.content)
         guard inquiry.isSteered else { return inquiry.unsteered }
         let health: HealthTable
         do {

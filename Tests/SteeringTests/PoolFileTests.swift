@@ -269,7 +269,8 @@ let poolFaults: [FaultyFile] = [
     FaultyFile("pools: { a: { } }", "a.yaml:1:13: error: pools.a: the key \"origins\" is missing"),
     FaultyFile(
         "pools: { a: { origins: { o: { } } } }",
-        "a.yaml:1:29: error: pools.a.origins.o: the key \"addresses\" is missing"),
+        "a.yaml:1:29: error: pools.a.origins.o: the key \"addresses\" is missing, or \"host\" in its"
+            + " place"),
     FaultyFile(
         "pools: { a: { origins: { o: { addresses: [] } } } }",
         "a.yaml:1:42: error: pools.a.origins.o.addresses: an origin needs an address"),
