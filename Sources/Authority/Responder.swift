@@ -161,7 +161,7 @@ public struct Responder: ~Copyable {
             case .nodata, .nxdomain:
                 // What does not exist may be kept for all clients (RFC 7871, section 7.4), and the code
                 // would be the question's (RFC 6604, section 3): others' aliases lead elsewhere.
-                if hop > 0, verdict.answeredScope(query) > 0 { return }
+                if hop > 0, query.hasSubnet, verdict.answeredScope(query) > 0 { return }
                 return deny(lookup, hop, &writer, &verdict, zones)
             case .referral:
                 return refer(lookup, hop, &writer, &verdict, zones)

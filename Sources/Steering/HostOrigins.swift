@@ -149,7 +149,8 @@ extension SteeringConfiguration {
         for rule in service.rules {
             if rule.policy == .union {
                 diagnostics.error(
-                    at: rule.position, "\(why), so that policy \"all\" can't be; use another policy")
+                    at: rule.position, "\(why), so that policy \"all\" can't be; use another policy"
+                )
             }
             if rule.spare {
                 diagnostics.error(

@@ -46,6 +46,8 @@ public struct Simulation: Sendable {
 
     /// The names of the pools, in file order.
     public let pools: [String]
+    /// The hosts of each pool's origins; empty for a pool of addresses.
+    public let hosts: [[Name]]
     private let points: [SurfacePoint?]
     public private(set) var total: Share
     public private(set) var continents: [String: Share] = [:]
@@ -60,6 +62,7 @@ public struct Simulation: Sendable {
 
     public init(_ configuration: SteeringConfiguration) {
         pools = configuration.pools.map(\.name)
+        hosts = configuration.pools.map { $0.origins.compactMap(\.host) }
         points = configuration.pools.map { $0.location.map(SurfacePoint.init) }
         total = Share(pools: configuration.pools.count)
         alone = Array(repeating: 0, count: configuration.pools.count)

@@ -230,6 +230,9 @@ extension Simulation {
         for (name, share) in largest(countries, 20) { add("  \(name)", share) }
         var text = columns(rows)
         if countries.count > 20 { text += "and \(countries.count - 20) more countries\n" }
+        for pool in used where pool < pools.count && !hosts[pool].isEmpty {
+            text += "\(pools[pool]): \(hosts[pool].map(\.description).joined(separator: ", "))\n"
+        }
         text += "\n" + worth()
         if comparing { text += "\n" + moves() }
         return text
@@ -288,7 +291,12 @@ extension Simulation {
                 meanScope: share.meanScope)
         }
         return SimulationDocument(
-            all: group(total), continents: continents.mapValues(group),
+            all: group(total),
+            hosts: Dictionary(
+                uniqueKeysWithValues: used.filter { $0 < pools.count && !hosts[$0].isEmpty }.map {
+                    (pools[$0], hosts[$0].map(\.description))
+                }),
+            continents: continents.mapValues(group),
             countries: countries.mapValues(group),
             savedMilliseconds: Dictionary(
                 uniqueKeysWithValues: pools.indices.compactMap { index in
@@ -328,6 +336,8 @@ struct SimulationDocument: Encodable {
     }
 
     var all: Group
+    /// The hosts of the pools that answer by name.
+    var hosts: [String: [String]]
     var continents: [String: Group]
     var countries: [String: Group]
     /// The estimated round trip saved against each pool alone.
@@ -336,7 +346,7 @@ struct SimulationDocument: Encodable {
     var moves: [Move]?
 
     enum CodingKeys: String, CodingKey {
-        case all, continents, countries, moved, moves
+        case all, hosts, continents, countries, moved, moves
         case savedMilliseconds = "saved_milliseconds"
     }
 }

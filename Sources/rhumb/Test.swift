@@ -14,7 +14,8 @@ struct Test: AsyncParsableCommand {
             A row of the file is NAME CLIENT POOL [down=POOL,...] [resolver=ADDRESS]: the client, an \
             address or ADDRESS/LENGTH, has to be sent to that pool while those that are named are down. \
             Where a draw decides, POOL|POOL names all that may come; servfail stands for that answer, \
-            and several for pools that answer together. What follows a "#" is a comment.
+            and several for pools that answer together. A pool's host may be named in place of the \
+            pool, as eu.lb.vendor.example. What follows a "#" is a comment.
 
                 www.example.com  133.11.0.0/16  tokyo
                 www.example.com  133.11.0.0/16  singapore  down=tokyo
@@ -58,7 +59,7 @@ private struct Expectation {
     var position: SourcePosition
     var name: Name
     var client: Client
-    /// The names of pools, `servfail`, or `several`.
+    /// The names of pools or their hosts, `servfail`, or `several`.
     var expected: Set<String>
     var down: [String]
 
@@ -80,9 +81,11 @@ private struct Expectation {
         for draw in 0..<Self.draws {
             let random = draw == 0 ? 0 : generator.next()
             let decision = snapshot.decide(inquiry.lookup, client: client, random: random)
-            if !expected.contains(word(decision, loaded.content.steering)) {
+            let pool = word(decision, loaded.content.steering)
+            let host = snapshot.steering.host(decision)?.description
+            if !expected.contains(pool), host.map(expected.contains) != true {
                 let wanted = expected.sorted().joined(separator: " or ")
-                let got = word(decision, loaded.content.steering)
+                let got = pool + (host.map { " (\($0))" } ?? "")
                 let explanation = snapshot.explain(inquiry.lookup, client: client, random: random)
                 return "expected \(wanted), got \(got)\n\(explanation.text)"
             }
@@ -104,6 +107,8 @@ private func readExpectations(
 ) -> [Expectation] {
     var rows: [Expectation] = []
     let pools = Set(content.steering.configuration.pools.map(\.name))
+    let hosts = Set(
+        content.steering.configuration.pools.flatMap(\.origins).compactMap(\.host))
     for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
     {
         let words = line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" || $0 == "\r" }
@@ -128,9 +133,16 @@ private func readExpectations(
                 "\"\(words[1])\" is not a client; write ADDRESS or ADDRESS/LENGTH, as 192.0.2.0/24")
             continue
         }
-        let expected = Set(words[2].split(separator: "|").map(String.init))
+        let expected = Set(
+            words[2].split(separator: "|").map { word in
+                let host = try? Name(word, origin: .root)
+                return host.map(hosts.contains) == true && !pools.contains(String(word))
+                    ? host?.description ?? "" : String(word)
+            })
         for pool in expected.sorted()
-        where !pools.contains(pool) && pool != "servfail" && pool != "several" {
+        where !pools.contains(pool) && pool != "servfail" && pool != "several"
+            && !hosts.contains(where: { $0.description == pool })
+        {
             let near = closestMatch(to: pool, among: Array(pools))
             diagnostics.error(
                 at: position(words[2]),

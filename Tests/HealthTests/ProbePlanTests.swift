@@ -58,6 +58,44 @@ struct ProbePlanTests {
         #expect(plan.probeCount == 7)
     }
 
+    @Test("a host is probed at its check_address, and known by its name")
+    func hosts() throws {
+        let file = PoolFile(
+            name: "app.yaml",
+            text: """
+                monitors: { web: { type: http } }
+                pools:
+                  static: { origins: { one: { host: one.lb.example }, two: { host: two.lb.example } } }
+                  eu:
+                    monitor: web
+                    origins:
+                      one: { host: eu.lb.vendor.example., check_address: 192.0.2.1 }
+                      two: { host: eu2.lb.vendor.example, check_address: 192.0.2.1 }
+                services:
+                  web: { rules: [{ pools: [eu, static] }] }
+                """)
+        var diagnostics = Diagnostics()
+        let configuration = try #require(
+            SteeringConfiguration.parse([file], diagnostics: &diagnostics),
+            "\(diagnostics.sorted)")
+        let addresses = try configuration.pools.enumerated().flatMap { pool, settings in
+            try settings.origins.enumerated().map { origin, entry in
+                SteeredAddress(
+                    address: try #require(entry.checkAddress ?? IPAddress("0.0.0.0")), pool: pool,
+                    origin: origin, monitor: settings.monitor)
+            }
+        }
+        let plan = ProbePlan(
+            configuration, addresses: addresses,
+            monitors: Monitor.read(configuration.monitors, &diagnostics))
+        #expect(plan.base == HealthTable(count: 4))
+        #expect(
+            plan.targets.map { "\($0.id) \($0.key) \($0.host ?? "")" } == [
+                "2 eu/one/192.0.2.1 eu.lb.vendor.example",
+                "3 eu/two/192.0.2.1 eu2.lb.vendor.example",
+            ])
+    }
+
     @Test("a monitor with an error is told with its file and path")
     func errors() throws {
         var broken = file

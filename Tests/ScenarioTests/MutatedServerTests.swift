@@ -41,8 +41,10 @@ import Transport
     }
 
     /// A server with a scenario that has something of everything.
-    private func withServer(_ body: (IPAddress, UInt16) throws -> Void) throws {
-        let file = try #require(scenarioFiles.first { $0.hasSuffix("/steering.scenario") })
+    private func withServer(
+        _ scenario: String, _ body: (IPAddress, UInt16) throws -> Void
+    ) throws {
+        let file = try #require(scenarioFiles.first { $0.hasSuffix("/\(scenario).scenario") })
         let publisher = SnapshotPublisher(try LoadedScenario(file).test.snapshot(down: []))
         let loopback = try #require(IPAddress("127.0.0.1"))
         let server = DNSServer(
@@ -84,7 +86,7 @@ import Transport
     func mutated(overTCP: Bool) throws {
         // Less than a header ends a connection of TCP, so there it is no message.
         let windows = try windows(seed: overTCP ? 6 : 5, shortest: overTCP ? 12 : 1)
-        try withServer { address, port in
+        try withServer(overTCP ? "steering-hosts" : "steering") { address, port in
             let connection = try #require(
                 TestConnection(overTCP: overTCP, address: address, port: port))
             for window in windows {

@@ -1,6 +1,6 @@
 // Random configurations of everything together: services within services, hash, weights, sheds, spares,
-// capacities, ramps, several answers, under random pools down. What must hold of any decision holds of
-// each of theirs.
+// capacities, ramps, several answers, hosts in place of addresses, under random pools down. What must
+// hold of any decision holds of each of theirs.
 
 import DNSWire
 import Geo
@@ -13,6 +13,8 @@ struct SoundnessTests {
     /// Makes configurations by a seed.
     private struct Maker {
         var random: SeededGenerator
+        /// Whether all origins are given by host name.
+        var byHost = false
 
         mutating func below(_ count: Int) -> Int { Int(random.next() >> 33) % count }
         mutating func one<Element>(of elements: [Element]) -> Element {
@@ -32,16 +34,20 @@ struct SoundnessTests {
             var text = "monitors: { m: { type: tcp } }\npools:\n"
             let states = below(2) == 0
             for (index, place) in places.enumerated() {
-                let policy = one(of: ["all", "weighted", "hash"])
+                let policy = one(of: ["weighted", "hash"] + (byHost ? [] : ["all"]))
                 let drawn = policy != "all"
                 let origins = (0...below(3)).map { origin in
-                    "o\(origin): { addresses: [192.0.\(index).\(origin + 1),"
-                        + " \"2001:db8:\(index)::\(origin + 1)\"]"
+                    "o\(origin): { "
+                        + (byHost
+                            ? "host: o\(origin).p\(index).test, check_address: 192.0.2.1"
+                            : "addresses: [192.0.\(index).\(origin + 1),"
+                                + " \"2001:db8:\(index)::\(origin + 1)\"]")
                         + (drawn ? ", weight: \(one(of: [0, 1, 1, 3]))" : "") + " }"
                 }
                 text +=
                     "  p\(index): { monitor: m, " + (below(5) == 0 ? "" : "location: \(place), ")
-                    + "policy: \(policy), " + (drawn ? "answers: \(1 + below(3)), " : "")
+                    + "policy: \(policy), "
+                    + (drawn && !byHost ? "answers: \(1 + below(3)), " : "")
                     + (states ? "load: \(10 * below(6)), " : "")
                     + (states && below(2) == 0 ? "capacity: \(50 + 10 * below(6)), " : "")
                     + "shed: \(one(of: [0, 0, 0, 30, 50, 100]))%, origins: {"
@@ -52,7 +58,7 @@ struct SoundnessTests {
 
         mutating func rule(naming services: [String], match: String) -> String {
             var policies = ["failover", "proximity", "latency", "weighted", "hash"]
-            if services.isEmpty { policies.append("all") }
+            if services.isEmpty, !byHost { policies.append("all") }
             let policy = one(of: policies)
             let names = some(
                 of: (0..<6).map { "pool: p\($0)" } + services.map { "service: \($0)" })
@@ -63,8 +69,9 @@ struct SoundnessTests {
                 default: "{ \(name) }"
                 }
             }
-            let spare = policy == "weighted" || policy == "all" || below(2) == 0
-            return "{ \(match)\(spare ? "" : "spare: true, ")policy: \(policy), pools: ["
+            let isPlain =
+                byHost || policy == "weighted" || policy == "all" || below(2) == 0
+            return "{ \(match)\(isPlain ? "" : "spare: true, ")policy: \(policy), pools: ["
                 + entries.joined(separator: ", ") + "] }"
         }
 
@@ -113,7 +120,8 @@ struct SoundnessTests {
                     if rules.isEmpty || self.below(4) > 0 {
                         rules.append(rule(naming: below, match: ""))
                     }
-                    let down = one(of: WhenAllDown.allCases.map(\.rawValue))
+                    let down = one(
+                        of: WhenAllDown.allCases.filter { !byHost || $0 != .all }.map(\.rawValue))
                     text +=
                         "  s\(level)\(number): { fallback: p\(self.below(6)), when_all_down: \(down),"
                         + " rules: [\(rules.joined(separator: ", "))] }\n"
@@ -147,7 +155,8 @@ struct SoundnessTests {
 
     @Test("all clients of a scope get one decision, whatever the configuration", arguments: 0..<40)
     func sound(seed: Int) throws {
-        var maker = Maker(random: SeededGenerator(UInt64(seed * 977 + 13)))
+        var maker = Maker(
+            random: SeededGenerator(UInt64(seed * 977 + 13)), byHost: seed.isMultiple(of: 4))
         let latency = maker.latency()
         let text = maker.configuration()
         let (configuration, messages) = parse(text, latency: latency)
@@ -189,7 +198,10 @@ struct SoundnessTests {
         let decision = state.decide(service: service, client: client, random: bits)
         let ipv4 = state.runs(decision, .ipv4).indices.map { state.ipv4Address($0) }
         let ipv6 = state.runs(decision, .ipv6).indices.map { state.ipv6Address($0) }
-        #expect(decision.reason == .failure || !ipv4.isEmpty, "no address: \(context)")
+        let host = state.host(decision)
+        #expect(
+            decision.reason == .failure || ipv4.isEmpty != (host == nil),
+            "no address, no host, or both: \(context)")
         #expect(Set(ipv4).count == ipv4.count, "an address twice: \(context)")
         #expect(
             ipv4.map { [$0 >> 8 & 255, $0 & 255] }
@@ -203,7 +215,8 @@ struct SoundnessTests {
             let same = state.decide(service: service, client: other, random: bits)
             #expect(
                 same.scope == decision.scope && same.reason == decision.reason
-                    && state.addresses(same) == state.addresses(decision),
+                    && state.addresses(same) == state.addresses(decision)
+                    && state.host(same) == host,
                 "\(other.address) in /\(decision.scope) of \(client.address): \(context)")
         }
         // Random bits decide what is drawn, not who shares it.
@@ -212,6 +225,9 @@ struct SoundnessTests {
 
         let explanation = state.explain(service: service, client: client, random: bits)
         #expect(explanation.decision == decision)
+        #expect(
+            host == nil || explanation.origins.count { $0.isAnswered && $0.host == host } == 1,
+            "the explanation names another host: \(context)")
         if decision.pool >= 0, decision.position >= 0, let level = explanation.levels.last {
             let name = state.steering.configuration.pools[Int(decision.pool)].name
             #expect(

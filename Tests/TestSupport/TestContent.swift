@@ -12,6 +12,8 @@ import Zones
 /// Zones and steering behind them, loaded and linked.
 public struct TestContent: Sendable {
     public let content: Content
+    /// The warnings about the texts.
+    public let findings: [Diagnostic]
 
     /// What is wrong with the texts.
     public struct Fault: Error, CustomStringConvertible {
@@ -59,6 +61,7 @@ public struct TestContent: Sendable {
                 zones: zones, steering: steering, answers: answers, diagnostics: &diagnostics)
         else { throw Fault(findings: diagnostics.sorted) }
         self.content = content
+        findings = diagnostics.sorted
     }
 
     /// A scenario's content.

@@ -77,8 +77,11 @@ private func steeringFault(
                 let asking = Client(subnet, resolver: resolver)
                 let decision = state.decide(service: service, client: asking, random: .max)
                 guard decision.scope <= client.family.rawValue else { return "too long a scope" }
-                guard !state.addresses(decision).isEmpty else {
-                    return "\(configuration.services[service].name) has no address for \(client)"
+                let hasAnswer =
+                    decision.reason == .failure
+                    || state.addresses(decision).isEmpty != (state.host(decision) == nil)
+                guard hasAnswer else {
+                    return "\(configuration.services[service].name) has no answer for \(client)"
                 }
                 let explanation = state.explain(service: service, client: asking, random: .max)
                 guard explanation.decision == decision else {
