@@ -34,6 +34,13 @@ struct AliasChecks: ~Copyable {
             checkCompany(reference, service, &diagnostics)
             aliases.append(service)
         }
+        for host in zones.steeredHosts where steering.answersByHost(services[Int(host.steer)]) {
+            diagnostics.warning(
+                at: host.position,
+                "\(host.type) points at \(host.target), which is an alias (its service answers with host"
+                    + " names); many refuse that, so name a host with addresses"
+                    + (host.type == .srv ? " (RFC 2782)" : " (RFC 2181, section 10.3)"))
+        }
         for service in aliases { checkHosts(of: service, &diagnostics) }
         for service in aliases { warnOfCircle(from: service, &diagnostics) }
     }

@@ -154,14 +154,13 @@ public struct Responder: ~Copyable {
                 guard hop < Self.aliasLimit,
                     let next = alias(lookup, owner, hop, &writer, &verdict, source, snapshot),
                     // ANY gets one RRset of the name, which a CNAME is (RFC 8482, section 4.1).
-                    type != .cname, type != .any, chain.isNew(owner: next)
+                    type != .cname, type != .any, chain.isNew(owner: next),
+                    // A CNAME of this client's network stands alone (RFC 7871, section 7.2.1).
+                    !query.hasSubnet || verdict.answeredScope(query) == 0
                 else { return }
                 owner = next
                 lookup = snapshot.content.linked(zones.lookup(target, type: type))
             case .nodata, .nxdomain:
-                // What does not exist may be kept for all clients (RFC 7871, section 7.4), and the code
-                // would be the question's (RFC 6604, section 3): others' aliases lead elsewhere.
-                if hop > 0, query.hasSubnet, verdict.answeredScope(query) > 0 { return }
                 return deny(lookup, hop, &writer, &verdict, zones)
             case .referral:
                 return refer(lookup, hop, &writer, &verdict, zones)
@@ -257,9 +256,7 @@ public struct Responder: ~Copyable {
             if hop == 0 { verdict.fail(ResponseCode.serverFailure, .other) }
             return nil
         }
-        // All of an answer has one scope (RFC 7871, section 7.3.1): that of the alias holds for what is
-        // the same for everyone behind it.
-        verdict.scope = max(verdict.scope, decision.scope)
+        verdict.scope = decision.scope
         writer.registerQuestion(query.name)
         if hop == 0 { chain.removeAll() }
         _ = chain.add(owner: owner, rrset: -1)

@@ -8,12 +8,14 @@ extension ZoneSet {
     /// Checks what the records of all sources point at.
     ///
     /// - Parameter faulty: the apexes of zones of which records are missing here, for they had errors.
+    /// - Returns: the hosts that are steered, of which only their services know what they are.
     func checkTargets(
         _ sources: [ZoneSource], faulty: [Name], _ diagnostics: inout Diagnostics
-    ) {
+    ) -> [SteeredHost] {
         var checks = TargetChecks(zones: self, faulty: faulty, diagnostics: diagnostics)
         for source in sources { checks.check(source) }
         diagnostics = checks.diagnostics
+        return checks.steered
     }
 }
 
@@ -39,6 +41,7 @@ struct TargetChecks: ~Copyable {
     private let zones: ZoneSet
     private let faulty: Set<Name>
     fileprivate private(set) var diagnostics: Diagnostics
+    fileprivate private(set) var steered: [SteeredHost] = []
     private var buffer = NameBuffer()
     /// Of the source in hand.
     private var apex = Name.root
@@ -179,6 +182,13 @@ extension TargetChecks {
             reportMissing(record, type)
         case .nodata where zones.lookup(buffer, type: .aaaa).outcome == .nodata && !isUncertain(a):
             reportNoAddress(record, type)
+        case .steered:
+            if steered.count < SteerReference.maximumUses {
+                steered.append(
+                    SteeredHost(
+                        type: type, target: target, position: record.position, steer: a.steer))
+            }
+            checkCharacters(record, type)
         default: checkCharacters(record, type)
         }
     }

@@ -138,6 +138,16 @@ public struct SteerReference: Sendable {
     }
 }
 
+/// A steered name that a record takes for a host.
+public struct SteeredHost: Sendable {
+    public let type: RecordType
+    public let target: Name
+    /// Of the record.
+    public let position: SourcePosition
+    /// The index in `ZoneSet.steerReferences`.
+    public let steer: Int32
+}
+
 /// A zone as its files state it.
 public struct ZoneSummary: Sendable {
     public let apex: Name

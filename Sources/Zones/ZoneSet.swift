@@ -6,6 +6,7 @@
 
 public import DNSWire
 public import Settings
+internal import Synchronization
 
 /// The answer of `ZoneSet.lookup`: what is to be said, by which rows.
 public struct Lookup: BitwiseCopyable, Sendable {
@@ -72,6 +73,8 @@ public final class ZoneSet: Sendable {
     public let steerReferences: [SteerReference]
     /// The zones in the order of their sources.
     public let zones: [ZoneSummary]
+    /// The servers and mail hosts that are steered names; set once, while loading.
+    private let steered = Mutex<[SteeredHost]>([])
 
     let slots: FlatArray<Slot>
     let nodes: FlatArray<Node>
@@ -94,9 +97,14 @@ public final class ZoneSet: Sendable {
         glueRows = FlatArray(tables.glue)
         additionalRows = FlatArray(tables.additional)
         arena = FlatArray(tables.arena)
-        checkTargets(sources, faulty: tables.faultyApexes, &diagnostics)
+        let hosts = checkTargets(sources, faulty: tables.faultyApexes, &diagnostics)
+        steered.withLock { $0 = hosts }
         guard diagnostics.errorCount == errorsBefore else { return nil }
     }
+
+    /// The targets of NS, MX and SRV records that are steered names: no hosts if their service answers by
+    /// host name. The first `SteerReference.maximumUses`.
+    public var steeredHosts: [SteeredHost] { steered.withLock { $0 } }
 
     /// The RRset of an index from `Lookup` or `Glue`.
     public func rrset(_ index: Int32) -> RRset { sets[index] }

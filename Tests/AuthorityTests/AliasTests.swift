@@ -126,6 +126,22 @@ struct AliasTests {
                 == [])
     }
 
+    @Test("a mail host or server that is such an alias is told")
+    func pointedAt() {
+        let records =
+            "www STEER cdn\n*.w STEER cdn\n@ MX 10 www\n_sip._tcp SRV 1 2 3 a.w\nx CNAME www"
+        let found = findings(records, cdn)
+        #expect(
+            found == [
+                "example.com.zone:7:1: warning: MX points at www.example.com., which is an alias (its"
+                    + " service answers with host names); many refuse that, so name a host with addresses"
+                    + " (RFC 2181, section 10.3)",
+                "example.com.zone:8:1: warning: SRV points at a.w.example.com., which is an alias (its"
+                    + " service answers with host names); many refuse that, so name a host with addresses"
+                    + " (RFC 2782)",
+            ])
+    }
+
     @Test("a circle of hosts is answered to its end, and no further")
     func circleAnswered() throws {
         var fixture = try Fixture(

@@ -64,6 +64,7 @@ struct Counts {
             spare 30 STEER spare
             nested 30 STEER nested
             crowded 30 STEER crowded
+            edge 30 STEER edge
 
             """
         let pools = """
@@ -74,12 +75,15 @@ struct Counts {
               gone: { load: 100, origins: { d: { addresses: [192.0.2.4, "2001:db8::4"] } } }
               full: { capacity: 110, load: 100, origins: { e: { addresses: [192.0.2.5, "2001:db8::5"] } } }
               roomy: { load: 10, origins: { f: { addresses: [192.0.2.6, "2001:db8::6"] } } }
+              edge-eu: { location: [50.11, 8.68], origins: { a: { host: eu.lb.vendor.example } } }
+              edge-us: { location: [39.04, -77.49], origins: { a: { host: us.lb.vendor.example } } }
             services:
               hash: { rules: [{ policy: hash, pools: [one, two, three] }] }
               spare: { rules: [{ spare: true, pools: [one, two, three] }] }
               nested: { rules: [{ pools: [{ service: inner }, three] }] }
               inner: { rules: [{ pools: [one, two] }] }
               crowded: { rules: [{ pools: [gone, full, roomy] }] }
+              edge: { rules: [{ policy: proximity, pools: [edge-eu, edge-us] }] }
             """
         return try TestContent(
             sample: directory, with: [("example.org.", others)], morePools: pools,
