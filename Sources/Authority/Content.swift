@@ -119,14 +119,13 @@ public final class Content: Sendable {
     /// The service of a STEER reference, by the index that a lookup returns.
     func service(at reference: Int32) -> Int { services[Int(reference)] }
 
-    /// Whether a steered name is an alias: its service answers by host name.
+    /// Whether what was found is steered by a service that answers by host name.
     @inline(__always)
-    func isAlias(_ steered: Lookup) -> Bool { aliases[Int(steered.steer)] }
+    func isAlias(_ found: Lookup) -> Bool { found.steer >= 0 && aliases[Int(found.steer)] }
 
     /// What the zones found, with what the services know: at an alias, every type is steered, as a CNAME
     /// answers them all (RFC 1034, section 3.6.2).
-    @inline(__always)
     public func linked(_ found: Lookup) -> Lookup {
-        found.outcome == .nodata && found.steer >= 0 && isAlias(found) ? found.steered : found
+        found.outcome == .nodata && isAlias(found) ? found.steered : found
     }
 }

@@ -131,7 +131,7 @@ public struct Responder: ~Copyable {
         let kind = QuestionKind(type)
         guard kind == .data else { return turnDown(kind, &verdict, zones) }
         if type == .txt, isExplained(&writer, &verdict, source, snapshot) { return }
-        var lookup = snapshot.content.linked(zones.lookup(query.name, type: type))
+        var lookup = zones.lookup(query.name, type: type)
         var owner = MessageWriter.questionPointer
         verdict.isAuthoritative = true
         for hop in 0... {
@@ -144,7 +144,9 @@ public struct Responder: ~Copyable {
                 // What was asked for is a DNAME that the chain went by: it is written already.
                 if hop > 0, !lookup.isSynthesised, chain.holds(lookup.rrset) { return }
                 return write(zones.rrset(lookup.rrset), owner, &writer, &verdict, zones)
-            case .steered:
+            // An alias answers every type, of which the zones alone say NODATA.
+            case .steered,
+                .nodata where snapshot.content.isAlias(lookup):
                 // The aliases are the same for all clients, and are kept as such where what depends on
                 // the client is asked for apart (RFC 7871, section 7.2.1).
                 if hop > 0, query.hasSubnet, query.subnet.sourceLength > 0 { return }
@@ -159,7 +161,7 @@ public struct Responder: ~Copyable {
                     !query.hasSubnet || verdict.answeredScope(query) == 0
                 else { return }
                 owner = next
-                lookup = snapshot.content.linked(zones.lookup(target, type: type))
+                lookup = zones.lookup(target, type: type)
             case .nodata, .nxdomain:
                 return deny(lookup, hop, &writer, &verdict, zones)
             case .referral:
@@ -175,7 +177,7 @@ public struct Responder: ~Copyable {
                 // The target was an owner before: the loop is closed, and all of it written.
                 guard chain.isNew(owner: next) else { return }
                 owner = next
-                lookup = snapshot.content.linked(zones.lookup(target, type: type))
+                lookup = zones.lookup(target, type: type)
             }
         }
     }
@@ -242,7 +244,9 @@ public struct Responder: ~Copyable {
 
     /// Decides for this client, writes the CNAME to the host chosen, and loads its name; nil ends the chain.
     ///
-    /// Returns the pointer to the host's name in the message.
+    /// Returns the pointer to the host's name in the message. Never inlined, so that answers without it
+    /// don't pay for its registers.
+    @inline(never)
     private mutating func alias(
         _ lookup: Lookup, _ owner: UInt16, _ hop: Int, _ writer: inout MessageWriter,
         _ verdict: inout Verdict, _ source: IPAddress, _ snapshot: Snapshot

@@ -294,6 +294,7 @@ extension SteeringState {
 
     /// Fills in the host of a pool whose origins are given by name: always one, as a name has one CNAME
     /// (RFC 2181, section 10.1).
+    @inline(never)
     private func answerByHost(
         _ pool: PoolState, _ key: UInt64, _ request: Request, _ decision: inout Decision
     ) {
