@@ -266,7 +266,7 @@ extension SteeringState {
         // The same bits for both families, so that they draw the same origins if they can.
         let key = request.bits(for: .origin)
         if pool.hosts.count > 0 { return answerByHost(pool, key, request, &decision) }
-        if pool.picksByHash || pool.answers > 1 || decision.spare >= 0 {
+        if pool.ranksOrigins || decision.spare >= 0 {
             decision.key = pool.hashes ? request.prefix(&decision).key : key
             if decision.spare >= 0 {
                 let hashes = pools[Int(decision.spare)].hashes

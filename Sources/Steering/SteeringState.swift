@@ -117,6 +117,9 @@ struct PoolState: Sendable, BitwiseCopyable {
     var isUsable: Bool
     /// Whether the client's prefix picks the origins.
     var picksByHash: Bool
+    /// Whether each origin draws for itself and the best are taken: for a prefix, for several origins,
+    /// and where the families have different origins, so that both get the same one if they can.
+    var ranksOrigins: Bool
     /// How many origins an answer has.
     var answers: UInt8
     /// Whether it can be used, and leaves no client to others.
@@ -239,13 +242,26 @@ private struct StateBuilder {
         let unshed = UInt64(Share.all) * UInt64(100 - pool.shed) / 100
         let ramped = UInt64(ramps.shares[index] ?? .all)
         let admission = Share(unshed * ramped / UInt64(Share.all))
+        let ipv4 = addAnswers(pool, origins, .ipv4)
+        let ipv6 = addAnswers(pool, origins, .ipv6)
         return PoolState(
             isUsable: isUsable, picksByHash: pool.policy == .hash,
+            ranksOrigins: pool.policy == .hash || pool.answers > 1 || !agree(ipv4, ipv6),
             answers: UInt8(pool.answers), takesAll: isUsable && admission == .all,
             healthyOrigins: UInt16(healthy),
             admission: admission,
-            ipv4: addAnswers(pool, origins, .ipv4), ipv6: addAnswers(pool, origins, .ipv6),
+            ipv4: ipv4, ipv6: ipv6,
             hosts: addHosts(pool, states.map { $0.contains(true) }))
+    }
+
+    /// Whether the same point in two tables is the same origin, or one has nothing to draw.
+    private func agree(_ ipv4: DrawTable, _ ipv6: DrawTable) -> Bool {
+        guard ipv4.count > 0, ipv6.count > 0 else { return true }
+        return entries(of: ipv4).elementsEqual(entries(of: ipv6)) { $0.item == $1.item }
+    }
+
+    private func entries(of table: DrawTable) -> ContiguousArray<DrawEntry>.SubSequence {
+        draws[Int(table.start)..<Int(table.start + table.count)]
     }
 
     /// Adds the hosts that a pool answers with: those that are up, or, if none is, all.

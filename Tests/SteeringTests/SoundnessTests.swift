@@ -209,9 +209,9 @@ struct SoundnessTests {
             "A and AAAA differ: \(context)")
         #expect(decision.spare < 0 || decision.pool >= 0, "a spare of nothing: \(context)")
 
-        for _ in 0..<12 {
+        for address in client.address.samples(inFirst: Int(decision.scope), 10, &random) {
             var other = client
-            other.address = client.address.inside(Int(decision.scope), &random)
+            other.address = address
             let same = state.decide(service: service, client: other, random: bits)
             #expect(
                 same.scope == decision.scope && same.reason == decision.reason
@@ -234,20 +234,5 @@ struct SoundnessTests {
                 level.candidates.contains { $0.name == name && $0.verdict == .chosen },
                 "the explanation ends elsewhere: \(context)")
         }
-    }
-}
-
-extension IPAddress {
-    /// A random address that shares the first `length` bits.
-    fileprivate func inside(_ length: Int, _ random: inout SeededGenerator) -> IPAddress {
-        let isIPv4 = family == .ipv4
-        let other = IPAddress(
-            family: family,
-            high: isIPv4 ? random.next() & 0xFFFF_FFFF_0000_0000 : random.next(),
-            low: isIPv4 ? 0 : random.next())
-        let (base, kept) = (masked(to: length), other.masked(to: length))
-        return IPAddress(
-            family: family, high: base.high | (other.high ^ kept.high),
-            low: base.low | (other.low ^ kept.low))
     }
 }
