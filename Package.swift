@@ -146,3 +146,8 @@ if Context.environment["RHUMB_FUZZ"] != nil {
             name: "FuzzTests", dependencies: fuzzTargets, path: "Tests/Fuzz",
             exclude: fuzzData + ["Driver"], swiftSettings: reviewed))
 }
+
+// What `scripts/verify-nearest` runs, built for speed without the tests that need `@testable`.
+if Context.environment["RHUMB_VERIFY"] != nil {
+    package.targets.removeAll { $0.type == .test && $0.name != "NearestTests" }
+}

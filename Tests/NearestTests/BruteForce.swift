@@ -70,6 +70,10 @@ struct Site: Sendable {
 struct ClientPlace: Equatable {
     var continent: String?
     var country: String?
+    /// Codes without the country's, or names where the database has no codes; the largest first.
+    var subdivisions: [String] = []
+    /// By its English name.
+    var city: String?
     var latitude: Double?
     var longitude: Double?
     /// How many of the address's bits the database looked at.

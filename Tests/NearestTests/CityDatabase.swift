@@ -12,6 +12,13 @@ import Glibc
     private let countryCode = LookupPath("country", "iso_code")
     private let latitude = LookupPath("location", "latitude")
     private let longitude = LookupPath("location", "longitude")
+    private let city = LookupPath("city", "names", "en")
+    private let subdivisions = (0..<4).map { index in
+        (
+            code: LookupPath("subdivisions", "\(index)", "iso_code"),
+            name: LookupPath("subdivisions", "\(index)", "names", "en")
+        )
+    }
 
     init(path: String) {
         let status = unsafe MMDB_open(path, UInt32(MMDB_MODE_MMAP), handle)
@@ -50,8 +57,15 @@ import Glibc
         }
         guard unsafe result.found_entry else { return place }
         var entry = unsafe result.entry
-        place.continent = unsafe text(&entry, continentCode)
-        place.country = unsafe text(&entry, countryCode)
+        place.continent = unsafe code(&entry, continentCode)
+        place.country = unsafe code(&entry, countryCode)
+        place.city = unsafe text(&entry, city)
+        for path in subdivisions {
+            guard
+                let name = unsafe text(&entry, path.code)?.uppercased() ?? text(&entry, path.name)
+            else { break }
+            place.subdivisions.append(name)
+        }
         place.latitude = unsafe number(&entry, latitude)
         place.longitude = unsafe number(&entry, longitude)
         return place
@@ -70,6 +84,12 @@ import Glibc
         let octets = unsafe UnsafeRawBufferPointer(
             start: data.utf8_string, count: Int(data.data_size))
         return unsafe String(decoding: octets, as: UTF8.self)
+    }
+
+    /// Two letters; `ZZ` stands for nowhere.
+    private func code(_ entry: inout MMDB_entry_s, _ path: LookupPath) -> String? {
+        let code = unsafe text(&entry, path)?.uppercased()
+        return code?.utf8.count == 2 && code != "ZZ" ? code : nil
     }
 
     /// MaxMind writes doubles, DB-IP floats.

@@ -166,7 +166,7 @@ struct Trial: ~Copyable {
         if client.address.family == .ipv6 { ipv6 += 1 }
         rules.insert(choice.rule)
         let allowed = choice.allowed(isUsable: health.isUsable)
-        let reply = asker.ask(service, type, disclosure, snapshot)
+        let reply = asker.ask(service.rawValue, type, disclosure, snapshot)
         guard let reply, let site = health.site(of: reply.addresses), allowed.contains(site) else {
             report(
                 """
@@ -258,7 +258,7 @@ struct Trial: ~Copyable {
 // MARK: - Addresses
 
 /// An address of a network; the bits after its length are those given.
-private func joined(_ network: IPNetwork, _ high: UInt64, _ low: UInt64) -> IPAddress {
+func joined(_ network: IPNetwork, _ high: UInt64, _ low: UInt64) -> IPAddress {
     let bits = Int(network.address.family.rawValue)
     let noise = IPAddress(family: network.address.family, high: high, low: low).masked(to: bits)
     let kept = noise.masked(to: network.length)
@@ -268,7 +268,7 @@ private func joined(_ network: IPNetwork, _ high: UInt64, _ low: UInt64) -> IPAd
 }
 
 /// The network of a length that fits the family.
-private func networkOf(_ address: IPAddress, _ length: Int) -> IPNetwork {
+func networkOf(_ address: IPAddress, _ length: Int) -> IPNetwork {
     guard let network = IPNetwork(address, length: length) else {
         preconditionFailure("\(address) has no \(length) bits")
     }
@@ -276,7 +276,7 @@ private func networkOf(_ address: IPAddress, _ length: Int) -> IPNetwork {
 }
 
 /// Whether an IPv4 address is neither private, nor loopback, nor link-local, nor beyond unicast.
-private func isPublic(_ address: IPAddress) -> Bool {
+func isPublic(_ address: IPAddress) -> Bool {
     let octets = address.octets
     switch octets[0] {
     case 0, 10, 127, 224...255: return false

@@ -13,12 +13,13 @@ struct Sample: Sendable {
 
     let database: CityDatabase
     let isShipped: Bool
+    let path: String
     private let test: TestContent
 
     private init() throws {
         let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         let given = unsafe getenv("RHUMB_CITY_DATABASE").map { unsafe String(cString: $0) }
-        let path = given ?? root + "/geo/world.mmdb"
+        path = given ?? root + "/geo/world.mmdb"
         isShipped = given == nil
         database = CityDatabase(path: path)
 
@@ -91,11 +92,11 @@ struct Asker: ~Copyable {
         responder = Responder(seed: seed)
     }
 
-    /// Asks for a service's addresses; nil if the answer is anything but addresses and EDNS as sent.
+    /// Asks for a name's addresses; nil if the answer is anything but addresses and EDNS as sent.
     mutating func ask(
-        _ service: SampleService, _ type: RecordType, _ client: Disclosure, _ snapshot: Snapshot
+        _ name: String, _ type: RecordType, _ client: Disclosure, _ snapshot: Snapshot
     ) -> Reply? {
-        var query = TestQuery(service.rawValue, type)
+        var query = TestQuery(name, type)
         var source = Self.resolver
         switch client {
         case .subnet(let network): query.setSubnet(network)
