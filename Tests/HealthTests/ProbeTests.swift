@@ -49,6 +49,15 @@ extension Alone {
                     "status 200, body has \"ok\""
                 ),
                 ("expect: {body: fine}", ok, "body: \"fine\" not in the 2 octets of it"),
+                // Digits before the text are text, and no weight or status.
+                (
+                    "expect: {body: ok}", "HTTP/1.1 200 OK\r\n\r\n0 busy, ok",
+                    "status 200, body has \"ok\""
+                ),
+                (
+                    "expect: {body: ok}", "HTTP/1.1 200 OK\r\n\r\n200",
+                    "body: \"ok\" not in the 3 octets of it"
+                ),
                 (
                     "expect: {body: ok}", "HTTP/1.1 204 No Content\r\n\r\n",
                     "body: \"ok\" not in the 0 octets of it"

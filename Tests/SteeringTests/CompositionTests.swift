@@ -101,6 +101,32 @@ struct CompositionTests {
         #expect(parse(chain(4_000)).messages.contains { $0.contains("over more than 4 others") })
     }
 
+    @Test("services that lead back to themselves are refused, and no others")
+    func circles() throws {
+        var random = SeededGenerator(18)
+        var refused = 0
+        for _ in 0..<200 {
+            // Few enough that none is too deep without a circle.
+            let names = (0..<Int.random(in: 1...5, using: &random)).map { "s\($0)" }
+            let links = names.map { _ in names.filter { _ in random.next() >> 62 == 0 } }
+            let text = zip(names, links).map { name, links in
+                let entries = links.map { "{ service: \($0) }, " }.joined()
+                return "  \(name): { rules: [{ pools: [\(entries)tokyo] }] }\n"
+            }.joined()
+            // Whatever can be left out for ever leads to none that is left.
+            var left = Set(names)
+            while let end = left.first(where: { name in
+                links[names.firstIndex(of: name) ?? 0].allSatisfy { !left.contains($0) }
+            }) { left.remove(end) }
+            let (configuration, messages) = parse(worldPools + "services:\n" + text)
+            let isCircle = messages.contains { $0.contains("leads back to itself") }
+            #expect(isCircle == !left.isEmpty, "\(text)")
+            #expect((configuration == nil) == isCircle, "\(messages)")
+            if isCircle { refused += 1 }
+        }
+        #expect((50..<150).contains(refused), "both kinds have been tried")
+    }
+
     @Test("rules that multiply over services are refused")
     func explosion() {
         let rules = (0..<100).map {

@@ -83,8 +83,8 @@ struct ConformanceTests {
         let ipv6 = answered.filter { $0.family == .ipv6 }
         // An origin is up or down as a whole here, so that one of both families has both or none.
         let dual = [ipv4, ipv6].map { addresses in
-            addresses.filter { up($0) && World.isDual(World.owner($0).origin) }
-                .map { [World.owner($0).pool, World.owner($0).origin] }
+            addresses.filter { up($0) }.map { World.owner($0) }
+                .filter { World.isDual($0.pool, $0.origin) }.map { [$0.pool, $0.origin] }
         }
         return dual[0].isEmpty || dual[1].isEmpty || dual[0] == dual[1]
             ? nil : "A from \(dual[0]), AAAA from \(dual[1])"

@@ -31,8 +31,8 @@ struct Combination: Sendable, CustomStringConvertible {
 
 /// Pools `p0` to `p7` in one rule, and `last`, which every service falls back on.
 ///
-/// Each has the origins `o0` and `o1` of both families and `o2` of one; the address of `o1` of `p3` is
-/// 192.0.3.1 and 2001:db8:3::1.
+/// Each has the origins `o0` and `o1` of both families, and `o2`, which lacks one in half of them. The
+/// addresses of `o1` of `p3` are 192.0.3.1 and 2001:db8:3::1.
 enum World {
     static let members = (0..<8).map { "p\($0)" }
     static let last = 8
@@ -70,8 +70,8 @@ enum World {
         let origins = (0..<3).map { origin in
             let ipv4 = "192.0.\(pool).\(origin)"
             let ipv6 = "\"2001:db8:\(pool)::\(origin)\""
-            let one = pool.isMultiple(of: 2) ? ipv4 : ipv6
-            let addresses = origin < 2 ? "\(ipv4), \(ipv6)" : one
+            let addresses = [ipv4, ipv6].enumerated().filter { serves(pool, origin, $0.offset) }
+                .map(\.element).joined(separator: ", ")
             let weight =
                 combination.origins == .all ? "" : ", weight: \(originWeights[origin])"
             return "o\(origin): { addresses: [\(addresses)]\(weight) }"
@@ -90,8 +90,14 @@ enum World {
         }
     }
 
-    /// Whether an origin has addresses of both families.
-    static func isDual(_ origin: Int) -> Bool { origin < 2 }
+    /// Whether an origin has an address of a family: 0 is IPv4, 1 is IPv6.
+    static func serves(_ pool: Int, _ origin: Int, _ family: Int) -> Bool {
+        origin < 2 || pool % 4 != 1 - family
+    }
+
+    static func isDual(_ pool: Int, _ origin: Int) -> Bool {
+        serves(pool, origin, 0) && serves(pool, origin, 1)
+    }
 
     static let clients = [
         "198.51.100.1", "198.51.100.129", "203.0.113.1", "203.0.113.130", "10.1.2.3", "10.3.0.1",

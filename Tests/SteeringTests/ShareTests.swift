@@ -30,7 +30,7 @@ struct ShareTests {
     /// The shares of a pool's origins, of which those with an IPv4 address count.
     private func originShares(_ pool: Int, _ policy: OriginPolicy) -> [Int: Double] {
         guard policy != .all else { return [-1: 1] }
-        let origins = (0..<3).filter { World.isDual($0) || pool.isMultiple(of: 2) }
+        let origins = (0..<3).filter { World.serves(pool, $0, 0) }
         let total = origins.reduce(0) { $0 + World.originWeights[$1] }
         return Dictionary(
             uniqueKeysWithValues: origins.map {
