@@ -14,7 +14,7 @@ struct FuzzTarget: Sendable {
     typealias Run = (_ input: [UInt8]) -> String?
 
     static let all: [FuzzTarget] = [
-        .message, .name, .edns, .rdata, .zone, .pools, .latency, .mmdb, .tcp, .respond,
+        .message, .name, .edns, .rdata, .zone, .pools, .overrides, .latency, .mmdb, .tcp, .respond,
     ]
 }
 

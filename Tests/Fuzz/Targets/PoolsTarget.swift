@@ -39,7 +39,7 @@ extension FuzzTarget {
 }
 
 /// Every finding says where it is, and is there.
-private func placeFault(_ diagnostics: Diagnostics, lines: Int) -> String? {
+func placeFault(_ diagnostics: Diagnostics, lines: Int) -> String? {
     for finding in diagnostics.sorted {
         let position = finding.position
         guard position.file == "f", (0...lines + 1).contains(position.line), position.column >= 0,
