@@ -119,15 +119,17 @@ struct RuleMaker {
         let anchor = anchor()
         // Two fields seldom hold together if they are of different places.
         for _ in 0..<(below(3) == 0 ? 2 : 1) {
-            let kind = below(depth < 2 ? 9 : 7)
+            let kind = one(of: depth < 2 ? [0, 1, 2, 3, 4, 5, 5, 6, 7, 8] : [0, 1, 2, 3, 4, 5, 6])
             if kind == 2 && match.subdivisions != nil || kind == 3 && match.countries != nil {
                 continue
             }
             switch kind {
             case 5:
-                // The two that share countries, or any.
-                let names = below(2) == 0 ? ["ENAM", "WNAM"] : WorldRegion.names
-                match.regions = [one(of: names), one(of: names)]
+                // One of the two that share countries, or any others.
+                match.regions =
+                    below(2) == 0
+                    ? [one(of: ["ENAM", "WNAM"])]
+                    : [one(of: WorldRegion.names), one(of: WorldRegion.names)]
             case 6: match.regions = ["region\(below(3))"]
             case 7: match.any = (0...below(3)).map { _ in makeMatch(depth: depth + 1) }
             case 8: match.not = (0...below(2)).map { _ in makeMatch(depth: depth + 1) }

@@ -133,10 +133,11 @@ struct RuleTrial: ~Copyable {
 
     private mutating func drawClient() -> IPNetwork {
         switch below(8) {
-        case 0..<3:
-            // At the edge of a network that a rule or an override names, inside and outside.
-            let networks = world.overrides.map(\.network) + world.services.flatMap(\.networks)
-            return edge(of: networks[below(networks.count)])
+        case 0:
+            // At the edge of a network that a rule names, inside and outside.
+            let networks = world.services.flatMap(\.networks)
+            return networks.isEmpty ? drawClient() : edge(of: networks[below(networks.count)])
+        case 1, 2: return edge(of: world.overrides[below(world.overrides.count)].network)
         case 3:
             let (address, length) = sample.database.drawAddress(.ipv4, &random)
             return edge(of: networkOf(address, max(length, 1)))
