@@ -76,8 +76,16 @@ struct ClientPlace: Equatable {
     var city: String?
     var latitude: Double?
     var longitude: Double?
+    /// The number of the autonomous system, by a database of its own.
+    var asn: Int?
     /// How many of the address's bits the database looked at.
     var length = 0
+
+    /// Whether anything is known of where it is.
+    var isKnown: Bool {
+        continent != nil || country != nil || city != nil || latitude != nil
+            || !subdivisions.isEmpty
+    }
 }
 
 /// Which sites may answer a client, and in which order.

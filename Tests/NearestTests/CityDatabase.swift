@@ -1,4 +1,4 @@
-// A City database asked by libmaxminddb directly, for single addresses and for networks to test.
+// A City or ASN database asked by libmaxminddb directly, for single addresses and for networks to test.
 // Nothing of Sources/Geo is used.
 
 import CMaxMindDB
@@ -12,6 +12,7 @@ import Glibc
     private let countryCode = LookupPath("country", "iso_code")
     private let latitude = LookupPath("location", "latitude")
     private let longitude = LookupPath("location", "longitude")
+    private let asn = LookupPath("autonomous_system_number")
     private let city = LookupPath("city", "names", "en")
     private let subdivisions = (0..<4).map { index in
         (
@@ -60,6 +61,9 @@ import Glibc
         place.continent = unsafe code(&entry, continentCode)
         place.country = unsafe code(&entry, countryCode)
         place.city = unsafe text(&entry, city)
+        if let data = unsafe value(&entry, asn), unsafe data.type == UInt32(MMDB_DATA_TYPE_UINT32) {
+            place.asn = unsafe Int(data.uint32)
+        }
         for path in subdivisions {
             guard
                 let name = unsafe text(&entry, path.code)?.uppercased() ?? text(&entry, path.name)
@@ -218,3 +222,14 @@ func carriedIPv4(_ address: IPAddress) -> IPAddress? {
     let start = kind == .sixToFour ? 2 : 12
     return IPAddress(octets: octets[start..<start + 4].map { kind == .teredo ? ~$0 : $0 })
 }
+
+// MARK: - Space that everybody uses for himself
+
+/// Whether no database can know where an address is (RFC 6890); documentation prefixes are left to them.
+func isSpecial(_ address: IPAddress) -> Bool { specialNetworks.contains { $0.contains(address) } }
+
+private let specialNetworks = [
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+    "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "240.0.0.0/4", "64:ff9b:1::/48", "100::/64",
+    "2001::/23", "5f00::/16", "fc00::/7", "fe80::/10",
+].compactMap { IPNetwork($0) }

@@ -8,6 +8,8 @@ struct TestWorld {
     var pools: [TestPool] = []
     var regions: [TestRegion] = []
     var overrides: [(network: IPNetwork, place: ClientPlace)] = []
+    /// Where clients are whom nobody locates.
+    var defaultPlace: ClientPlace?
     /// Those that others name come first.
     var services: [TestService] = []
 
@@ -35,6 +37,7 @@ struct TestRegion {
 /// All stated fields have to hold.
 struct TestMatch {
     var networks: [IPNetwork]?
+    var asns: [Int]?
     var continents: [String]?
     var countries: [String]?
     /// `US-CA`.
@@ -47,7 +50,8 @@ struct TestMatch {
     var not: [TestMatch]?
 
     static let kinds = [
-        "networks", "continents", "countries", "subdivisions", "cities", "predefined regions",
+        "networks", "asns", "continents", "countries", "subdivisions", "cities",
+        "predefined regions",
         "own regions", "any", "not",
     ]
 }
@@ -118,20 +122,25 @@ extension TestWorld {
     }
 
     var overridesFile: String {
-        guard !overrides.isEmpty else { return "" }
-        return "networks:\n"
-            + overrides.map { network, place in
-                var parts: [String] = []
-                if let continent = place.continent { parts.append("continent: \(continent)") }
-                if let country = place.country { parts.append("country: \"\(country)\"") }
-                let subdivisions = place.subdivisions.map(quoted).joined(separator: ", ")
-                if !subdivisions.isEmpty { parts.append("subdivision: [\(subdivisions)]") }
-                if let city = place.city { parts.append("city: \(quoted(city))") }
-                if let latitude = place.latitude, let longitude = place.longitude {
-                    parts.append("coordinates: [\(latitude), \(longitude)]")
-                }
-                return "  \"\(network)\": { \(parts.joined(separator: ", ")) }\n"
-            }.joined()
+        "networks:\n" + overrides.map { "  \"\($0)\": { \($1.text) }\n" }.joined()
+            + (defaultPlace.map { "default: { \($0.text) }\n" } ?? "")
+    }
+}
+
+extension ClientPlace {
+    fileprivate var text: String {
+        let place = self
+        var parts: [String] = []
+        if let continent = place.continent { parts.append("continent: \(continent)") }
+        if let country = place.country { parts.append("country: \"\(country)\"") }
+        let subdivisions = place.subdivisions.map(quoted).joined(separator: ", ")
+        if !subdivisions.isEmpty { parts.append("subdivision: [\(subdivisions)]") }
+        if let city = place.city { parts.append("city: \(quoted(city))") }
+        if let latitude = place.latitude, let longitude = place.longitude {
+            parts.append("coordinates: [\(latitude), \(longitude)]")
+        }
+        if let asn = place.asn { parts.append("asn: \(asn)") }
+        return parts.joined(separator: ", ")
     }
 }
 
@@ -162,6 +171,7 @@ extension TestMatch {
             parts.append("\(key): [\(entries.joined(separator: ", "))]")
         }
         add("networks", networks?.map { quoted("\($0)") })
+        add("asns", asns?.map { $0.isMultiple(of: 2) ? "\($0)" : "AS\($0)" })
         add("continents", continents)
         add("countries", countries?.map(quoted))
         add("subdivisions", subdivisions)

@@ -7,18 +7,21 @@ import DNSWire
 struct RuleMaker {
     var random: Randomness
     private let database: CityDatabase
+    private let systems: CityDatabase?
     /// Networks of the database, with what it says of them.
     private let samples: [(network: IPNetwork, place: ClientPlace)]
     private var world = TestWorld()
 
-    init(_ database: CityDatabase, seed: UInt64) {
+    init(_ database: CityDatabase, _ systems: CityDatabase?, seed: UInt64) {
         random = Randomness(state: seed)
         self.database = database
+        self.systems = systems
         var samples: [(IPNetwork, ClientPlace)] = []
         while samples.count < 400 {
             let family: IPAddress.Family = samples.count.isMultiple(of: 3) ? .ipv6 : .ipv4
             let (address, length) = database.drawAddress(family, &random)
-            let place = database.place(of: address)
+            var place = database.place(of: address)
+            place.asn = systems?.place(of: address).asn
             guard place.country != nil, carriedIPv4(address) == nil else { continue }
             samples.append((networkOf(address, length), place))
         }
@@ -30,6 +33,10 @@ struct RuleMaker {
         world = TestWorld()
         world.pools = (0..<8).map { _ in makePool() }
         world.overrides = makeOverrides()
+        if below(2) == 0 {
+            world.defaultPlace = makePlace()
+            world.defaultPlace?.asn = nil
+        }
         world.regions = (0..<3).map { TestRegion(name: "region\($0)", parts: makeParts()) }
         for index in 0..<services {
             let named = index < 2 ? 0 : index < 4 ? 2 : 4
@@ -65,6 +72,9 @@ struct RuleMaker {
                 place.latitude = Double(below(12_000) - 5_000) / 100
                 place.longitude = Double(below(36_000) - 18_000) / 100
             }
+            if below(3) == 0 { place.asn = 1_000 + below(5) }
+            // Some state whose the network is, and not where.
+            if below(6) == 0 { place = ClientPlace(asn: 1_000 + below(5)) }
             overrides.append((network, place))
         }
         return overrides
@@ -109,7 +119,7 @@ struct RuleMaker {
     /// Each of the fields that a place has by itself, more or less.
     private mutating func makeParts() -> TestMatch {
         var parts = TestMatch()
-        for kind in 0..<5 where below(2) == 0 { set(kind, of: &parts, anchor()) }
+        for kind in 0..<6 where below(2) == 0 { set(kind, of: &parts, anchor()) }
         if parts.text == TestMatch().text { parts.countries = [anchor().place.country ?? "DE"] }
         return parts
     }
@@ -119,20 +129,21 @@ struct RuleMaker {
         let anchor = anchor()
         // Two fields seldom hold together if they are of different places.
         for _ in 0..<(below(3) == 0 ? 2 : 1) {
-            let kind = one(of: depth < 2 ? [0, 1, 2, 3, 4, 5, 5, 6, 7, 8] : [0, 1, 2, 3, 4, 5, 6])
+            let kind = one(
+                of: depth < 2 ? [0, 1, 2, 3, 4, 5, 6, 6, 7, 8, 9] : [0, 1, 2, 3, 4, 5, 6, 7])
             if kind == 2 && match.subdivisions != nil || kind == 3 && match.countries != nil {
                 continue
             }
             switch kind {
-            case 5:
+            case 6:
                 // One of the two that share countries, or any others.
                 match.regions =
                     below(2) == 0
                     ? [one(of: ["ENAM", "WNAM"])]
                     : [one(of: WorldRegion.names), one(of: WorldRegion.names)]
-            case 6: match.regions = ["region\(below(3))"]
-            case 7: match.any = (0...below(3)).map { _ in makeMatch(depth: depth + 1) }
-            case 8: match.not = (0...below(2)).map { _ in makeMatch(depth: depth + 1) }
+            case 7: match.regions = ["region\(below(3))"]
+            case 8: match.any = (0...below(3)).map { _ in makeMatch(depth: depth + 1) }
+            case 9: match.not = (0...below(2)).map { _ in makeMatch(depth: depth + 1) }
             default: set(kind, of: &match, anchor)
             }
         }
@@ -159,6 +170,8 @@ struct RuleMaker {
                 places.map { place in
                     "\(place.country ?? "US")-\(place.subdivisions.first(where: isCode) ?? "CA")"
                 })
+        case 4:
+            match.asns = unique(places.map { $0.asn ?? 1_000 + below(5) })
         default:
             match.cities = unique(
                 places.map { "\($0.country ?? "DE")/\($0.city ?? "Springfield")" })

@@ -38,6 +38,7 @@ struct RuleOracle {
     /// Which origins are down, as `POOL.ORIGIN`.
     let down: Set<String>
     let database: CityDatabase
+    let systems: CityDatabase?
 
     /// The address by which a service ignores subnets: that of `Asker`'s resolver.
     static let resolver = IPAddress(ipv4: 0xC000_0201)
@@ -45,7 +46,11 @@ struct RuleOracle {
     /// - Parameter bySubnet: whether a resolver disclosed the client, rather than asked for itself.
     func expected(_ service: Int, _ client: IPAddress, bySubnet: Bool) -> Expected {
         let settings = world.services[service]
-        let address = settings.ignoresSubnets && bySubnet ? Self.resolver : client
+        var address = settings.ignoresSubnets && bySubnet ? Self.resolver : client
+        // Nobody knows the client: its resolver counts, if that is known.
+        if bySubnet, isUnknown(address, to: service), !isUnknown(Self.resolver, to: service) {
+            address = Self.resolver
+        }
         if var found = decide(service, address, place(of: address)) {
             found.answers = merged(found.answers)
             return found
@@ -60,9 +65,69 @@ struct RuleOracle {
     /// An override's place, or else the database's.
     func place(of address: IPAddress) -> ClientPlace {
         let located = carriedIPv4(address) ?? address
-        let entry = world.overrides.filter { $0.network.contains(located) }
-            .max { $0.network.length < $1.network.length }
-        return entry?.place ?? database.place(of: address)
+        var place = knownPlace(of: located)
+        if !place.isKnown, let assumed = world.defaultPlace {
+            (place, place.asn) = (assumed, place.asn)
+        }
+        return place
+    }
+
+    /// By overrides or databases; for places and AS numbers the longest network that states one counts.
+    private func knownPlace(of located: IPAddress) -> ClientPlace {
+        let entries = world.overrides.filter { $0.network.contains(located) }
+            .sorted { $0.network.length > $1.network.length }
+        let isAsked = !isSpecial(located)
+        var place =
+            entries.first { $0.place.isKnown }?.place
+            ?? (isAsked ? database.place(of: located) : ClientPlace())
+        place.asn =
+            entries.lazy.compactMap(\.place.asn).first
+            ?? (isAsked ? systems?.place(of: located).asn : nil)
+        return place
+    }
+
+    /// Whether nothing that a service asks for is known of an address.
+    private func isUnknown(_ address: IPAddress, to service: Int) -> Bool {
+        let located = carriedIPv4(address) ?? address
+        guard !isSameForEveryone(service) else { return false }
+        let rules = everyRule(of: service)
+        let matches = rules.compactMap(\.match).flatMap(everyMatch)
+        let place = knownPlace(of: located)
+        let asksForPlaces =
+            rules.contains { $0.policy == .proximity } || matches.contains(where: \.asksForPlaces)
+        return !place.isKnown && !matches.contains { $0.asns?.contains(place.asn ?? 0) ?? false }
+            && !matches.contains { $0.networks?.contains { $0.contains(located) } ?? false }
+            && (isSpecial(located) || asksForPlaces)
+    }
+
+    /// Its own, and those of services that it names.
+    private func everyRule(of service: Int) -> [TestRule] {
+        world.services[service].rules.flatMap { rule in
+            [rule]
+                + rule.entries.flatMap { entry -> [TestRule] in
+                    if case .service(let inner) = entry.target { everyRule(of: inner) } else { [] }
+                }
+        }
+    }
+
+    /// Itself, and all within, those of regions included.
+    private func everyMatch(_ match: TestMatch) -> [TestMatch] {
+        let regions = match.regions ?? []
+        let parts = world.regions.filter { regions.contains($0.name) }.map(\.parts)
+        // Predefined ones are made of countries.
+        let predefined = regions.count > parts.count ? [TestMatch(countries: [])] : []
+        return [match] + parts + predefined
+            + ((match.any ?? []) + (match.not ?? [])).flatMap(everyMatch)
+    }
+
+    /// Whether its first rule takes everyone, wherever they are.
+    private func isSameForEveryone(_ service: Int) -> Bool {
+        guard let rule = world.services[service].rules.first, rule.match == nil,
+            rule.policy != .proximity
+        else { return false }
+        return rule.entries.allSatisfy {
+            if case .service(let inner) = $0.target { isSameForEveryone(inner) } else { true }
+        }
     }
 
     private func merged(_ answers: [PossibleAnswer]) -> [PossibleAnswer] {
@@ -85,6 +150,9 @@ struct RuleOracle {
         if let networks = match.networks {
             let located = carriedIPv4(address) ?? address
             guard networks.contains(where: { $0.contains(located) }) else { return false }
+        }
+        if let asns = match.asns {
+            guard let own = place.asn, asns.contains(own) else { return false }
         }
         if let continents = match.continents {
             guard let own = place.continent, continents.contains(own) else { return false }
@@ -117,12 +185,14 @@ struct RuleOracle {
         }
         let parts = region.parts
         return [
-            TestMatch(networks: parts.networks), TestMatch(continents: parts.continents),
+            TestMatch(networks: parts.networks), TestMatch(asns: parts.asns),
+            TestMatch(continents: parts.continents),
             TestMatch(countries: parts.countries), TestMatch(subdivisions: parts.subdivisions),
             TestMatch(cities: parts.cities),
         ].contains { part in
             let isStated =
-                part.networks != nil || part.continents != nil || part.countries != nil
+                part.networks != nil || part.asns != nil || part.continents != nil
+                || part.countries != nil
                 || part.subdivisions != nil || part.cities != nil
             return isStated && holds(part, address, place)
         }
@@ -268,6 +338,12 @@ struct RuleOracle {
         case .pool(let index): .pool("p\(index)")
         case .service(let index): .service("s\(index)")
         }
+    }
+}
+
+extension TestMatch {
+    fileprivate var asksForPlaces: Bool {
+        asns != nil || continents != nil || countries != nil || subdivisions != nil || cities != nil
     }
 }
 

@@ -14,6 +14,9 @@ struct Sample: Sendable {
     let database: CityDatabase
     let isShipped: Bool
     let path: String
+    /// Of autonomous systems, if RHUMB_ASN_DATABASE names one.
+    let systems: CityDatabase?
+    let systemsPath: String?
     private let test: TestContent
 
     private init() throws {
@@ -22,6 +25,8 @@ struct Sample: Sendable {
         path = given ?? root + "/geo/world.mmdb"
         isShipped = given == nil
         database = CityDatabase(path: path)
+        systemsPath = unsafe getenv("RHUMB_ASN_DATABASE").map { unsafe String(cString: $0) }
+        systems = systemsPath.map { CityDatabase(path: $0) }
 
         test = try TestContent(sample: root, database: path)
     }

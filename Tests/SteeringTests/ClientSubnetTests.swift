@@ -1,6 +1,7 @@
 // By whose address a service steers: the client's or the resolver's.
 
 import DNSWire
+import Geo
 import Testing
 
 @testable import Steering

@@ -99,11 +99,18 @@ enum World {
         serves(pool, origin, 0) && serves(pool, origin, 1)
     }
 
-    static let clients = [
-        "198.51.100.1", "198.51.100.129", "203.0.113.1", "203.0.113.130", "10.1.2.3", "10.3.0.1",
-        "10.8.0.1", "192.0.2.77", "2001:db8:a::1", "2001:db8:a:8000::1", "2001:db8:ffff::1",
-        "::ffff:203.0.113.9", "2002:cb00:7105::1", "64:ff9b::198.51.100.77",
-    ].map { Client(address($0)) }
+    static let clients =
+        [
+            "198.51.100.1", "198.51.100.129", "203.0.113.1", "203.0.113.130", "10.1.2.3",
+            "10.3.0.1",
+            "10.8.0.1", "192.0.2.77", "2001:db8:a::1", "2001:db8:a:8000::1", "2001:db8:ffff::1",
+            "::ffff:203.0.113.9", "2002:cb00:7105::1", "64:ff9b::198.51.100.77",
+        ].map { Client(address($0)) } + [
+            // Nobody knows these, and their resolvers are known, or not.
+            Client(address("10.200.0.0"), knownBits: 24, resolver: address("203.0.113.1")),
+            Client(address("2001:db8:ffff::"), knownBits: 56, resolver: address("10.3.0.1")),
+            Client(address("192.168.7.0"), knownBits: 24, resolver: address("192.0.2.77")),
+        ]
 
     /// As many clients as asked for, each in a /24 of its own, most of them where `worldPlaces` knows.
     static func prefixes(_ count: Int) -> [Client] {

@@ -1,6 +1,7 @@
 // Pools that leave a share of their clients to others: the same ones always, through services as well.
 
 import DNSWire
+import Settings
 import Testing
 
 @testable import Steering

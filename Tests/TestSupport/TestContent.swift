@@ -32,7 +32,7 @@ public struct TestContent: Sendable {
         zones: [(apex: String, text: String)], pools: String = "", morePools: String = "",
         places: String = "", latency: String = "",
         answers: AnswerSettings = AnswerSettings(identity: "test"),
-        database: LocationDatabase? = nil
+        database: LocationDatabase? = nil, asnDatabase: LocationDatabase? = nil
     ) throws {
         var diagnostics = Diagnostics()
         let sources = try zones.map { apex, text in
@@ -55,7 +55,9 @@ public struct TestContent: Sendable {
             throw Fault(findings: diagnostics.sorted)
         }
         let steering = try Steering(
-            configuration, geography: Geography(database: database, overrides: overrides))
+            configuration,
+            geography: Geography(
+                database: database, asnDatabase: asnDatabase, overrides: overrides))
         guard
             let content = Content(
                 zones: zones, steering: steering, answers: answers, diagnostics: &diagnostics)
