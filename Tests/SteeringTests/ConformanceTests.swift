@@ -16,7 +16,8 @@ struct ConformanceTests {
         "answers from what is up, never nothing, and the same to all of a scope",
         arguments: Combination.all)
     func conformance(combination: Combination) throws {
-        let steering = try steering(World.configuration(combination), places: worldPlaces)
+        let steering = try steering(
+            World.configuration(combination), places: worldPlaces, latency: World.latency)
         let service = try #require(steering.service(named: "fallback"))
         var random = SeededGenerator(7)
         for subset in 0..<1 << World.members.count {
@@ -120,7 +121,8 @@ struct ConformanceTests {
 
     @Test("says what all being down comes to, in each of the four ways", arguments: Combination.all)
     func allDown(combination: Combination) throws {
-        let steering = try steering(World.configuration(combination), places: worldPlaces)
+        let steering = try steering(
+            World.configuration(combination), places: worldPlaces, latency: World.latency)
         for isLastDown in [false, true] {
             let state = state(steering) { pool, _ in pool < World.last || isLastDown }
             for mode in WhenAllDown.allCases {
@@ -146,7 +148,8 @@ struct ConformanceTests {
 
     @Test("draws again the same with the same random bits", arguments: Combination.all)
     func isPure(combination: Combination) throws {
-        let steering = try steering(World.configuration(combination), places: worldPlaces)
+        let steering = try steering(
+            World.configuration(combination), places: worldPlaces, latency: World.latency)
         let state = makeState(steering, down: ["p1"])
         for seed: UInt64 in [0, 1, .max, 0x8000_0000_0000_0000] {
             for client in clients {
@@ -162,14 +165,17 @@ struct ConformanceTests {
         for count in 1...20 {
             let candidates = (0..<count).map { _ in
                 Policy.Candidate(
-                    points: (0..<Int.random(in: 0...2, using: &random)).map { _ in
-                        randomPoint(&random)
+                    sites: (0..<Int.random(in: 0...2, using: &random)).map { _ in
+                        .init(
+                            point: Bool.random(using: &random) ? nil : randomPoint(&random),
+                            column: Bool.random(using: &random) ? nil : 0)
                     },
                     bias: Int.random(in: -99...99, using: &random))
             }
             #expect(policy.rest(candidates).sorted() == Array(0..<count))
-            for client in [nil, randomPoint(&random)] {
-                let order = policy.order(candidates, client)
+            for (point, measured) in [(nil, nil), (randomPoint(&random), nil), (nil, 30.5)] {
+                let order = policy.order(
+                    candidates, Policy.Client(point: point, measured: [measured]))
                 #expect(Set(order).count == order.count)
                 #expect(Set(order).isSubset(of: 0..<count))
             }
@@ -195,7 +201,7 @@ struct ConformanceTests {
               main: { location: [1, 2], origins: { o: { addresses: 192.0.2.1 } } }
               spare: { location: [3, 4], origins: { o: { addresses: 192.0.2.2 } } }
 
-            """ + example.text)
+            """ + example.text, latency: "key,pool,rtt_ms\n*,main,1\n*,spare,2\n")
         #expect(messages.isEmpty)
         #expect(configuration?.services.first?.rules.first?.policy == policy)
     }
@@ -205,7 +211,7 @@ struct ConformanceTests {
     @Test("parsers have headers whose examples load")
     func parserExamples() throws {
         let examples = try headerExamples(in: "")
-        #expect(examples.count == 2)
+        #expect(examples.count == 3)
         for example in examples {
             let (configuration, messages) = parse(example.text)
             #expect(configuration != nil, "\(example.file): \(messages)")

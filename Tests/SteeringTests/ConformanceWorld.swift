@@ -82,6 +82,20 @@ enum World {
             + " \(origins.joined(separator: ", ")) } }\n"
     }
 
+    /// Round trips against what distance says: for policies that go by measurements.
+    static let latency = """
+        key,pool,rtt_ms
+        203.0.113.0/24,p3,10
+        203.0.113.0/25,p1,5
+        JP,p4,20
+        KE,p2,30
+        10.2.0.0/16,p7,12.5
+        2001:db8:a::/48,p6,8
+        *,p5,90
+        *,p0,95
+
+        """
+
     /// The pool and the origin that have an address.
     static func owner(_ address: IPAddress) -> (pool: Int, origin: Int) {
         switch address.family {

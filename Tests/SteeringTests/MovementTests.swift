@@ -37,7 +37,8 @@ struct MovementTests {
         "a pool that goes, by its health or from the file, moves its own clients",
         arguments: keeping)
     func pools(combination: Combination) throws {
-        let steering = try makeSteering(World.configuration(combination), places: worldPlaces)
+        let steering = try makeSteering(
+            World.configuration(combination), places: worldPlaces, latency: World.latency)
         let before = choices(makeState(steering))
         var moved = 0
         for gone in World.members {
@@ -46,7 +47,8 @@ struct MovementTests {
             let removed = try choices(
                 makeState(
                     makeSteering(
-                        World.configuration(combination, members: others), places: worldPlaces)))
+                        World.configuration(combination, members: others), places: worldPlaces,
+                        latency: World.latency)))
             for (index, old) in before.enumerated() {
                 let client = clients[index].address
                 for new in [down[index], removed[index]] {
