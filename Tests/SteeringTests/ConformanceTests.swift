@@ -211,7 +211,7 @@ struct ConformanceTests {
     @Test("parsers have headers whose examples load")
     func parserExamples() throws {
         let examples = try headerExamples(in: "")
-        #expect(examples.count == 3)
+        #expect(examples.count == 4)
         for example in examples {
             let (configuration, messages) = parse(example.text)
             #expect(configuration != nil, "\(example.file): \(messages)")
