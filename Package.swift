@@ -91,7 +91,7 @@ let package = Package(
         .testTarget(
             name: "HealthTests",
             dependencies: [
-                "DNSWire", "Settings", "Steering", "Health", "Cryptography",
+                "DNSWire", "Settings", "Geo", "Steering", "Health", "Cryptography",
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + nio,

@@ -56,6 +56,7 @@ public final class Content: Sendable {
             of: zones.steerReferences, to: steering.configuration.services.map(\.name), &diagnostics
         )
         let services = zones.steerReferences.compactMap { steering.service(named: $0.service) }
+        Self.checkTTLs(of: zones.steerReferences, steering.configuration, &diagnostics)
         let used = Set(zones.steerReferences.map(\.service))
         for service in steering.configuration.services where !used.contains(service.name) {
             diagnostics.warning(
@@ -103,6 +104,35 @@ public final class Content: Sendable {
                 diagnostics.error(
                     at: use.position, "the service \"\(reference.service)\" is not defined; \(hint)"
                 )
+            }
+        }
+    }
+
+    /// Warns of TTLs of STEER records that have no effect, or keep clients at a dead pool for long.
+    private static func checkTTLs(
+        of references: [SteerReference], _ configuration: SteeringConfiguration,
+        _ diagnostics: inout Diagnostics
+    ) {
+        let services = Dictionary(configuration.services.map { ($0.name, $0) }) { first, _ in first
+        }
+        for reference in references {
+            guard let service = services[reference.service] else { continue }
+            let isMonitored = configuration.isMonitored(service)
+            for use in reference.uses {
+                if let ttl = service.ttl {
+                    guard use.hasOwnTTL, ttl.bounds != TTLBounds(lower: use.ttl, upper: use.ttl)
+                    else { continue }
+                    diagnostics.warning(
+                        at: use.position,
+                        "this TTL has no effect, as the service \"\(service.name)\" states"
+                            + " \"ttl: \(ttl.text)\" at \(ttl.position); remove one of the two")
+                } else if isMonitored, use.ttl > SteeringLimit.promptTTL {
+                    diagnostics.warning(
+                        at: use.position,
+                        "resolvers keep these answers for \(use.ttl) seconds, and their clients go on"
+                            + " for as long to a pool that is down; the pools of \"\(service.name)\""
+                            + " are probed, so write minutes at the most, as in \"60 STEER\"")
+                }
             }
         }
     }

@@ -25,6 +25,7 @@ public struct Responder: ~Copyable {
     /// say, too. Kept here as a copy of it in `Verdict` costs every query.
     private var cookie = CookieReply()
     private var random: RandomBits
+    private var hints = AddressHints()
 
     /// - Parameter seed: starts this worker's random numbers (weighted draws).
     public init(seed: UInt64) {
@@ -123,6 +124,7 @@ public struct Responder: ~Copyable {
     // MARK: - Class IN
 
     /// Looks the name up and writes what was found, following aliases as far as the zones here go.
+    @inline(__always)
     private mutating func answerInternet(
         _ writer: inout MessageWriter, _ verdict: inout Verdict, _ source: IPAddress,
         _ snapshot: Snapshot, _ zones: ZoneSet
@@ -143,13 +145,16 @@ public struct Responder: ~Copyable {
             case .answer:
                 // What was asked for is a DNAME that the chain went by: it is written already.
                 if hop > 0, !lookup.isSynthesised, chain.holds(lookup.rrset) { return }
-                return write(zones.rrset(lookup.rrset), owner, &writer, &verdict, zones)
+                let rrset = zones.rrset(lookup.rrset)
+                guard rrset.layout != .automaticHints else {
+                    return steerBindings(
+                        rrset, owner, hop, &writer, &verdict, source, snapshot, zones)
+                }
+                return write(rrset, owner, &writer, &verdict, zones)
             // An alias answers every type, of which the zones alone say NODATA.
             case .steered,
                 .nodata where snapshot.content.isAlias(lookup):
-                // The aliases are the same for all clients, and are kept as such where what depends on
-                // the client is asked for apart (RFC 7871, section 7.2.1).
-                if hop > 0, query.hasSubnet, query.subnet.sourceLength > 0 { return }
+                if isAnsweredApart(hop) { return }
                 guard snapshot.content.isAlias(lookup) else {
                     return steer(lookup, owner, hop, &writer, &verdict, source, snapshot)
                 }
@@ -180,6 +185,12 @@ public struct Responder: ~Copyable {
                 lookup = zones.lookup(target, type: type)
             }
         }
+    }
+
+    /// Whether what depends on the client is left to a question of its own: aliases are the same for all
+    /// clients, and are kept as such (RFC 7871, section 7.2.1).
+    private func isAnsweredApart(_ hop: Int) -> Bool {
+        hop > 0 && query.hasSubnet && query.subnet.sourceLength > 0
     }
 
     /// Says why a question about no data gets none.
@@ -223,6 +234,7 @@ public struct Responder: ~Copyable {
             return deny(lookup, hop, &writer, &verdict, snapshot.zones)
         }
         verdict.scope = decision.scope
+        let ttl = ttl(of: decision, orElse: lookup.steerTTL, state)
         if decision.hasSeveralRuns {
             let runs = state.runs(decision, family)
             guard writer.hasRoom(forRecords: runs.addressCount, ofData: family == .ipv6 ? 16 : 4)
@@ -231,7 +243,7 @@ public struct Responder: ~Copyable {
                 return
             }
             for run in 0..<runs.count {
-                append(runs[run], family, lookup.steerTTL, owner, state, &writer)
+                append(runs[run], family, ttl, owner, state, &writer)
             }
             return
         }
@@ -239,7 +251,65 @@ public struct Responder: ~Copyable {
             verdict.isTruncated = true
             return
         }
-        append(range, family, lookup.steerTTL, owner, state, &writer)
+        append(range, family, ttl, owner, state, &writer)
+    }
+
+    /// Decides for this client and writes SVCB or HTTPS records whose hints are its addresses: those that
+    /// A and AAAA would carry, both families of one draw.
+    @inline(never)
+    private mutating func steerBindings(
+        _ rrset: RRset, _ owner: UInt16, _ hop: Int, _ writer: inout MessageWriter,
+        _ verdict: inout Verdict, _ source: IPAddress, _ snapshot: Snapshot, _ zones: ZoneSet
+    ) {
+        if isAnsweredApart(hop) { return }
+        let hintSource = zones.hintSource(of: rrset)
+        let state = snapshot.steering
+        let decision = state.decide(
+            service: snapshot.content.service(at: hintSource.steer), client: client(source),
+            random: random.next())
+        if decision.reason == .failure {
+            // As for the addresses.
+            return hop > 0 ? () : verdict.fail(ResponseCode.serverFailure, .other)
+        }
+        verdict.scope = decision.scope
+        fillHints(decision, state)
+        if rrset.additionalCount > 0 { writer.registerQuestion(query.name) }
+        guard
+            writer.appendBindings(
+                zones.octets, from: rrset.blockStart, count: rrset.blockLength,
+                records: Int(rrset.recordCount),
+                ttl: min(rrset.ttl, ttl(of: decision, orElse: hintSource.steerTTL, state)),
+                owner: owner, hints: hints
+            )
+        else {
+            verdict.isTruncated = true
+            return
+        }
+        writeAdditional(of: rrset, owner, &writer, zones)
+    }
+
+    private mutating func fillHints(_ decision: Decision, _ state: SteeringState) {
+        hints.removeAll()
+        guard decision.hasSeveralRuns else {
+            for index in decision.ipv4.indices { hints.append(state.ipv4Address(index)) }
+            for index in decision.ipv6.indices { hints.append(state.ipv6Address(index)) }
+            return
+        }
+        let (ipv4, ipv6) = (state.runs(decision, .ipv4), state.runs(decision, .ipv6))
+        for run in 0..<ipv4.count {
+            for index in ipv4[run].indices { hints.append(state.ipv4Address(index)) }
+        }
+        for run in 0..<ipv6.count {
+            for index in ipv6[run].indices { hints.append(state.ipv6Address(index)) }
+        }
+    }
+
+    /// The TTL of what was decided: the service's, or else the STEER record's.
+    @inline(__always)
+    private func ttl(
+        of decision: Decision, orElse stated: UInt32, _ state: SteeringState
+    ) -> UInt32 {
+        decision.hasTTL ? state.ttl(of: decision) ?? stated : stated
     }
 
     /// Decides for this client, writes the CNAME to the host chosen, and loads its name; nil ends the chain.
@@ -267,7 +337,8 @@ public struct Responder: ~Copyable {
         state.loadHost(decision.host, into: &target)
         guard
             writer.appendAlias(
-                ttl: lookup.steerTTL, target: target, owner: owner, section: .answer)
+                ttl: ttl(of: decision, orElse: lookup.steerTTL, state), target: target,
+                owner: owner, section: .answer)
         else {
             verdict.isTruncated = true
             return nil
@@ -340,6 +411,13 @@ public struct Responder: ~Copyable {
             verdict.isTruncated = true
             return
         }
+        writeAdditional(of: rrset, owner, &writer, zones)
+    }
+
+    @inline(__always)
+    private func writeAdditional(
+        of rrset: RRset, _ owner: UInt16, _ writer: inout MessageWriter, _ zones: ZoneSet
+    ) {
         // ANY is to be small (RFC 8482, section 4.1).
         guard rrset.additionalCount > 0, query.type != .any else { return }
         for index in zones.additional(of: rrset) {

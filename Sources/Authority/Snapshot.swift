@@ -28,25 +28,43 @@ public final class Snapshot: Sendable {
         self.init(content: content, health: HealthTable(count: content.steering.addresses.count))
     }
 
-    /// Why a client is answered as it is at a name whose lookup found a STEER record.
+    /// Why a client is answered as it is where a lookup found what depends on the client.
     ///
     /// - Parameters:
-    ///   - lookup: its outcome is `steered`.
+    ///   - lookup: one for which `ZoneSet.steering(of:)` is not nil.
     ///   - random: the bits that a weighted draw would use.
     public func explain(_ lookup: Lookup, client: Client, random: UInt64) -> Explanation {
+        let source = source(of: lookup)
         var explanation = steering.explain(
-            service: content.service(at: lookup.steer), client: client, random: random)
-        explanation.ttl = lookup.steerTTL
+            service: content.service(at: source.steer), client: client, random: random)
+        if explanation.ttl == nil {
+            explanation.ttl = source.steerTTL
+            explanation.ttlReason = .steer
+        }
+        if lookup.outcome == .answer {
+            let rrset = zones.rrset(lookup.rrset)
+            explanation.bindingType = rrset.type
+            if let ttl = explanation.ttl, rrset.ttl < ttl {
+                explanation.ttl = rrset.ttl
+                explanation.ttlReason = .binding
+            }
+        }
         return explanation
     }
 
-    /// The index of the service that such a name's STEER record names.
-    public func service(of lookup: Lookup) -> Int { content.service(at: lookup.steer) }
+    /// The index of the service that decides there.
+    public func service(of lookup: Lookup) -> Int { content.service(at: source(of: lookup).steer) }
 
-    /// What a client is answered at such a name.
+    /// What a client is answered there.
     public func decide(_ lookup: Lookup, client: Client, random: UInt64) -> Decision {
-        steering.decide(
-            service: content.service(at: lookup.steer), client: client, random: random)
+        steering.decide(service: service(of: lookup), client: client, random: random)
+    }
+
+    private func source(of lookup: Lookup) -> HintSource {
+        guard let source = zones.steering(of: lookup) else {
+            preconditionFailure("only what a service decides is explained")
+        }
+        return source
     }
 }
 

@@ -18,9 +18,9 @@ public struct MessageWriter: ~Copyable, ~Escapable {
 
     private var message: MutableRawSpan
     /// Octets written so far.
-    private var length = 0
+    var length = 0
     /// Octets that records may fill; what is above is kept for OPT.
-    private var limit: Int
+    var limit: Int
     private var answerCount: UInt16 = 0
     private var authorityCount: UInt16 = 0
     private var additionalCount: UInt16 = 0
@@ -439,7 +439,7 @@ public struct MessageWriter: ~Copyable, ~Escapable {
         _ octets: Span<UInt8>, from start: Int, to end: Int, _ layout: NameLayout
     ) -> Bool {
         switch layout {
-        case .none:
+        case .none, .automaticHints:
             guard length + end - start <= limit else { return false }
             put(octets, from: start, count: end - start)
             return true
@@ -461,7 +461,7 @@ public struct MessageWriter: ~Copyable, ~Escapable {
         }
     }
 
-    private func nameEnd(_ octets: Span<UInt8>, from start: Int) -> Int {
+    func nameEnd(_ octets: Span<UInt8>, from start: Int) -> Int {
         var position = start
         while octets[position] != 0 { position += Int(octets[position]) + 1 }
         return position + 1
@@ -478,13 +478,13 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     }
 
     @_lifetime(self: copy self)
-    private mutating func rollBack(to mark: Int) {
+    mutating func rollBack(to mark: Int) {
         length = mark
         while suffixCount > 0, Int(suffixOffsets[suffixCount - 1]) >= mark { suffixCount -= 1 }
     }
 
     @_lifetime(self: copy self)
-    private mutating func tally(_ records: Int, in section: Section) {
+    mutating func tally(_ records: Int, in section: Section) {
         switch section {
         case .answer: answerCount &+= UInt16(truncatingIfNeeded: records)
         case .authority: authorityCount &+= UInt16(truncatingIfNeeded: records)
@@ -501,25 +501,25 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     }
 
     @_lifetime(self: copy self)
-    private mutating func putUInt16(_ value: UInt16) {
+    mutating func putUInt16(_ value: UInt16) {
         message.storeBytes(of: value.bigEndian, toByteOffset: length, as: UInt16.self)
         length += 2
     }
 
     @_lifetime(self: copy self)
-    private mutating func putUInt32(_ value: UInt32) {
+    mutating func putUInt32(_ value: UInt32) {
         message.storeBytes(of: value.bigEndian, toByteOffset: length, as: UInt32.self)
         length += 4
     }
 
     @_lifetime(self: copy self)
-    private mutating func putUInt64(_ value: UInt64) {
+    mutating func putUInt64(_ value: UInt64) {
         message.storeBytes(of: value.bigEndian, toByteOffset: length, as: UInt64.self)
         length += 8
     }
 
     @_lifetime(self: copy self)
-    private mutating func patchUInt16(_ value: UInt16, at position: Int) {
+    mutating func patchUInt16(_ value: UInt16, at position: Int) {
         message.storeBytes(of: value.bigEndian, toByteOffset: position, as: UInt16.self)
     }
 
@@ -530,7 +530,8 @@ public struct MessageWriter: ~Copyable, ~Escapable {
 
     /// Copies octets to the end of the message.
     @_lifetime(self: copy self)
-    private mutating func put(_ source: Span<UInt8>, from start: Int, count: Int) {
+    @inline(__always)
+    mutating func put(_ source: Span<UInt8>, from start: Int, count: Int) {
         precondition(
             start >= 0 && count >= 0 && start + count <= source.count
                 && length + count <= message.byteCount, "a copy stays inside both")

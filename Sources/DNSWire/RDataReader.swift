@@ -36,11 +36,15 @@ extension RecordType {
     /// Returns the wire format of data written in this type's presentation format, or in the
     /// generic one, `\# length hex` (RFC 3597, section 5), which is checked for a known type.
     ///
-    /// - Parameter origin: completes relative names; their letters keep their case.
+    /// - Parameters:
+    ///   - origin: completes relative names; their letters keep their case.
+    ///   - allowingAutomaticHints: whether `ipv4hint=auto` and `ipv6hint=auto` may stand in it; see
+    ///     `hasAutomaticHints`.
     public func rdata(
-        from tokens: ArraySlice<RDataToken>, origin: Name?
+        from tokens: ArraySlice<RDataToken>, origin: Name?, allowingAutomaticHints: Bool = false
     ) throws(RDataError) -> [UInt8] {
         var reader = RDataReader(type: self, tokens: tokens, origin: origin)
+        reader.allowsAutomaticHints = allowingAutomaticHints
         if let first = tokens.first, !first.isQuoted, first.octets.elementsEqual(genericMark) {
             try reader.readGeneric()
             return reader.wire
@@ -65,6 +69,7 @@ struct RDataReader {
     let type: RecordType
     let tokens: ArraySlice<RDataToken>
     let origin: Name?
+    var allowsAutomaticHints = false
     /// The index of the word to be read next.
     var position: Int
     var wire: [UInt8] = []

@@ -5,7 +5,11 @@ extension RecordType {
     ///
     /// Total: any octets may be asked about. Data of a type without a row is always well formed
     /// (RFC 3597, section 3).
-    public func isValid(rdata: ArraySlice<UInt8>) -> Bool {
+    ///
+    /// - Parameter allowingAutomaticHints: see `hasAutomaticHints`; zones have them, messages don't.
+    public func isValid(
+        rdata: ArraySlice<UInt8>, allowingAutomaticHints: Bool = false
+    ) -> Bool {
         guard rdata.count <= Int(UInt16.max) else { return false }
         guard let row = RecordTypeTable.row(of: self) else { return true }
         var rest = rdata
@@ -13,7 +17,19 @@ extension RecordType {
             guard let length = field.wireLength(in: rest) else { return false }
             rest = rest.dropFirst(length)
         }
-        return rest.isEmpty
+        return rest.isEmpty && (allowingAutomaticHints || !hasAutomaticHints(in: rdata))
+    }
+
+    /// Whether an address hint of SVCB or HTTPS data has no addresses, which stands for `auto`: the
+    /// addresses that a client gets.
+    ///
+    /// In a message an empty hint would be malformed (RFC 9460, section 7.3).
+    public func hasAutomaticHints(in rdata: ArraySlice<UInt8>) -> Bool {
+        guard self == .svcb || self == .https, let target = embeddedNames(in: rdata).first else {
+            return false
+        }
+        let parameters = rdata.dropFirst(target.offset + target.length)
+        return ServiceParameters.parameters(in: parameters)?.contains(where: \.isAutomatic) ?? false
     }
 
     /// Returns where names stand in well-formed data of this type, compressible or not.

@@ -6,7 +6,8 @@ extension RecordType {
     /// Data that is malformed, or of a type without a row, comes in the generic format
     /// `\# length hex` (RFC 3597, section 5). Reading the text gives equal octets.
     public func presentation(of rdata: ArraySlice<UInt8>) -> String {
-        let text = isValid(rdata: rdata) ? knownPresentation(of: rdata) : nil
+        let isKnown = isValid(rdata: rdata, allowingAutomaticHints: true)
+        let text = isKnown ? knownPresentation(of: rdata) : nil
         return String(decoding: text ?? Self.genericPresentation(of: rdata), as: UTF8.self)
     }
 

@@ -54,6 +54,9 @@ public enum NameLayout: UInt8, Sendable, BitwiseCopyable {
     case preferenceThenName
     /// Two names, then twenty octets: SOA.
     case twoNamesThenFixed
+    /// No such name, but address hints that are filled in for each client: SVCB and HTTPS of a zone that
+    /// says `auto`. `MessageWriter.appendBindings` writes these.
+    case automaticHints
 }
 
 extension RecordType {

@@ -151,12 +151,20 @@ extension RDataReader {
     private func hints(
         _ items: [ArraySlice<UInt8>], family: IPAddress.Family
     ) throws(RDataError) -> [UInt8] {
+        if items.count == 1, items[0].elementsEqual("auto".utf8) {
+            guard allowsAutomaticHints else {
+                throw fault(
+                    "auto stands for a client's addresses, which only zones have; write addresses")
+            }
+            return []
+        }
         var octets: [UInt8] = []
         for item in items {
             guard let address = IPAddress(text: item), address.family == family else {
                 throw fault(
                     "\(quoted(item)) is not an \(family == .ipv4 ? "IPv4" : "IPv6") address; write "
-                        + "addresses of that family, with single commas between them")
+                        + "addresses of that family, with single commas between them, or auto alone"
+                )
             }
             octets += address.octets
         }

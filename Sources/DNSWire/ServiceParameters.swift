@@ -35,12 +35,16 @@ struct ServiceKey: Hashable, Comparable, CustomStringConvertible {
 struct ServiceParameter {
     var key: ServiceKey
     var value: ArraySlice<UInt8>
+
+    /// Whether it is an address hint that says `auto`; see `RecordType.hasAutomaticHints`.
+    var isAutomatic: Bool { value.isEmpty && (key == .ipv4hint || key == .ipv6hint) }
 }
 
 enum ServiceParameters {
+    /// Whether the octets are well-formed parameters; hints may be automatic.
     static func isValid(_ octets: ArraySlice<UInt8>) -> Bool {
         guard let parameters = parameters(in: octets) else { return false }
-        return parameters.allSatisfy { isValid($0.value, of: $0.key) }
+        return parameters.allSatisfy { $0.isAutomatic || isValid($0.value, of: $0.key) }
             && inconsistency(in: parameters) == nil
     }
 
@@ -139,6 +143,17 @@ enum ServiceParameters {
         where !keys.contains(key) {
             return (.mandatory, "\(key) is mandatory but not given; add it or take it off the list")
         }
+        if let mandatory,
+            let open = parameters.first(where: {
+                $0.isAutomatic && (mandatoryKeys(in: mandatory.value) ?? []).contains($0.key)
+            })
+        {
+            return (
+                .mandatory,
+                "\(open.key)=auto is left out where a client gets no such address, so it can't be "
+                    + "mandatory; take it off the list"
+            )
+        }
         if keys.contains(.noDefaultALPN), !keys.contains(.alpn) {
             return (.noDefaultALPN, "no-default-alpn leaves no protocol without alpn; add alpn")
         }
@@ -153,6 +168,7 @@ enum ServiceParameters {
         for parameter in parameters(in: octets) ?? [] {
             if !text.isEmpty { text.append(0x20) }
             text += Array(parameter.key.description.utf8)
+            if parameter.isAutomatic { text += Array("=auto".utf8) }
             guard !parameter.value.isEmpty else { continue }
             text.append(UInt8(ascii: "="))
             text += valueText(parameter)

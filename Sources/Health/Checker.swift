@@ -18,15 +18,20 @@ public struct ProbeTarget: Sendable, Equatable {
     /// The origin's host name, without its final dot; nil for one that is given by addresses.
     public var host: String?
     public var monitor: Monitor
+    /// Whether some answer lives until its verdict could flip: then the table says how soon that could
+    /// be, and every probe that changes it is published at once.
+    public var isTimed: Bool
 
     public init(
-        id: Int, key: String, address: IPAddress, host: String? = nil, monitor: Monitor
+        id: Int, key: String, address: IPAddress, host: String? = nil, monitor: Monitor,
+        isTimed: Bool = false
     ) {
         self.id = id
         self.key = key
         self.address = address
         self.host = host
         self.monitor = monitor
+        self.isTimed = isTimed
     }
 }
 
@@ -60,8 +65,8 @@ public final class Checker: Sendable {
     private let loop: any EventLoop
     private let state: NIOLoopBound<CheckerState>
 
-    /// - Parameter publish: gets every change of a verdict within `publishDelay` of the deciding
-    ///   probe. It is called on the checker's loop, so it must not block.
+    /// - Parameter publish: gets every change of a verdict, and of how soon one could flip where that
+    ///   matters, within `publishDelay` of the deciding probe. It is called on the checker's loop, so it must not block.
     public init(publish: @escaping @Sendable (HealthUpdate) -> Void) {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()

@@ -61,6 +61,7 @@ final class CheckerState {
             fresh[target.key] = watch
             return (target.id, watch)
         }
+        let timed = Set(targets.lazy.filter(\.isTimed).map(\.key))
         let round = FirstRound(Array(fresh.values), loop: loop, limit: Self.longestFirstRound)
         self.round = round
         resizeSlots(for: next.map(\.1) + plan.map(\.watch))
@@ -71,12 +72,13 @@ final class CheckerState {
             enqueue(watch)
         }
         return round.future.assumeIsolated().map {
-            self.finishReplacement(next, base: base, adopt: adopt)
+            self.finishReplacement(next, timed: timed, base: base, adopt: adopt)
         }.nonisolated()
     }
 
     private func finishReplacement(
-        _ next: [(Int, Watch)], base: HealthTable, adopt: (HealthUpdate) -> Void
+        _ next: [(Int, Watch)], timed: Set<String>, base: HealthTable,
+        adopt: (HealthUpdate) -> Void
     ) {
         round = nil
         let kept = Set(next.map { ObjectIdentifier($0.1) })
@@ -85,7 +87,10 @@ final class CheckerState {
             return
         }
         for (_, watch) in plan where !kept.contains(ObjectIdentifier(watch)) { watch.retire() }
-        for (_, watch) in next { watch.isInForce = true }
+        for (_, watch) in next {
+            watch.isInForce = true
+            watch.isTimed = timed.contains(watch.key)
+        }
         plan = next
         self.base = base
         flips += flipsAside
@@ -139,13 +144,14 @@ final class CheckerState {
     }
 
     private func record(_ outcome: ProbeResult.Outcome, _ duration: Duration, of watch: Watch) {
-        let from = watch.health.verdict
+        let before = watch.health
         let result = ProbeResult(outcome, duration: duration, time: .now())
         let flipped = watch.health.record(
             result, rise: watch.monitor.rise, fall: watch.monitor.fall)
         if flipped {
             let flip = Transition(
-                key: watch.key, from: from, to: watch.health.verdict, reason: "\(outcome)",
+                key: watch.key, from: before.verdict, to: watch.health.verdict,
+                reason: "\(outcome)",
                 time: result.time)
             if watch.isInForce {
                 flips.append(flip)
@@ -153,6 +159,10 @@ final class CheckerState {
             } else {
                 flipsAside.append(flip)
             }
+        } else if watch.isTimed, watch.isInForce,
+            watch.health.contradictions != before.contradictions
+        {
+            schedulePublication()
         }
         watch.leaveFirstRound()
     }
@@ -192,7 +202,10 @@ final class CheckerState {
         publication = nil
         defer { flips = [] }
         var table = base
-        for (id, watch) in plan { table[id] = watch.health.verdict }
+        for (id, watch) in plan {
+            table[id] = watch.health.verdict
+            if watch.isTimed { table.setHorizon(watch.monitor.horizon(of: watch.health), of: id) }
+        }
         return HealthUpdate(table: table, transitions: flips)
     }
 }
@@ -209,6 +222,8 @@ final class Watch {
     var attempt: ProbeAttempt?
     /// Whether the table shows it.
     var isInForce = false
+    /// `ProbeTarget.isTimed`, of the targets in force.
+    var isTimed = false
     private(set) var isRetired = false
     fileprivate weak var firstRound: FirstRound?
 

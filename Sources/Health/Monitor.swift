@@ -10,6 +10,7 @@
 //     fall: 3              # so many failures in a row bring a target down, 1 to 100
 
 public import Settings
+internal import Steering
 
 /// The settings of one monitor.
 public struct Monitor: Sendable, Equatable {
@@ -24,6 +25,16 @@ public struct Monitor: Sendable, Equatable {
 
     /// The monitor's type as the files name it: `https`.
     public var type: String { Swift.type(of: probe).type }
+
+    /// How soon a target's verdict could flip.
+    ///
+    /// A probe may be due right now, so one fewer interval than probes lies between. Jitter can make it
+    /// sooner by a tenth (`Schedule.period`).
+    func horizon(of health: RiseFall) -> Horizon {
+        let probes = health.remaining(rise: rise, fall: fall)
+        return Horizon(
+            probes: Int32(probes), seconds: UInt32((interval * (probes - 1)).components.seconds))
+    }
 
     /// The port that it asks.
     public var port: Int { probe.port }

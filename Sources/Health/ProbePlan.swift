@@ -31,6 +31,7 @@ public struct ProbePlan: Sendable {
         _ configuration: SteeringConfiguration, addresses: [SteeredAddress],
         monitors: [String: Monitor]
     ) {
+        let timedPools = configuration.timedPools
         targets = addresses.enumerated().compactMap { id, steered in
             guard let monitor = steered.monitor.flatMap({ monitors[$0] }) else { return nil }
             let pool = configuration.pools[steered.pool]
@@ -39,9 +40,18 @@ public struct ProbePlan: Sendable {
             let address = origin.checkAddress ?? steered.address
             return ProbeTarget(
                 id: id, key: "\(pool.name)/\(origin.name)/\(address)", address: address,
-                host: origin.host.map { String($0.description.dropLast()) }, monitor: monitor)
+                host: origin.host.map { String($0.description.dropLast()) }, monitor: monitor,
+                isTimed: timedPools.contains(steered.pool))
         }
         base = HealthTable(count: addresses.count)
+    }
+
+    /// Makes a table say how soon its verdicts could flip if they have been the same for a while.
+    public func settle(_ table: inout HealthTable) {
+        for target in targets where target.isTimed {
+            table.setHorizon(
+                target.monitor.horizon(of: RiseFall(settledAs: table[target.id])), of: target.id)
+        }
     }
 
     /// How many places are probed: targets with one key are one.

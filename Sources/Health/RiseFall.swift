@@ -67,6 +67,18 @@ public struct RiseFall: Sendable, Hashable {
 
     public init() {}
 
+    /// A target that nothing contradicts.
+    init(settledAs verdict: Verdict) { self.verdict = verdict }
+
+    /// How many results in a row flip the verdict from here on.
+    func remaining(rise: Int, fall: Int) -> Int {
+        switch verdict {
+        case .unknown: 1 - contradictions
+        case .up, .degraded: fall - contradictions
+        case .down: rise - contradictions
+        }
+    }
+
     /// Takes a result and returns whether the verdict changed.
     ///
     /// - Parameters:
@@ -85,8 +97,7 @@ public struct RiseFall: Sendable, Hashable {
             return false
         }
         contradictions += 1
-        let needed = verdict == .unknown ? 1 : seen == .up ? rise : fall
-        guard contradictions >= needed else { return false }
+        guard remaining(rise: rise, fall: fall) <= 0 else { return false }
         verdict = seen
         since = result.time
         decidedBy = result

@@ -331,6 +331,29 @@ extension SettingsValue {
         return value
     }
 
+    /// One duration, or two with "-" between: `30s`, `10s-1m`. One stands for both ends.
+    public func durationRange(
+        in range: ClosedRange<Duration>, _ diagnostics: inout Diagnostics
+    ) -> ClosedRange<Duration>? {
+        let words = text?.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+        let ends = (words ?? []).compactMap { parseDuration(String($0)) }
+        guard let lower = ends.first, let upper = ends.last, ends.count == words?.count else {
+            expected("a duration with its unit, as 30s, or two as 10s-60s", &diagnostics)
+            return nil
+        }
+        guard range.contains(lower), range.contains(upper) else {
+            expected(
+                "durations from \(durationText(range.lowerBound)) to \(durationText(range.upperBound))",
+                &diagnostics)
+            return nil
+        }
+        guard lower <= upper else {
+            expected("the shorter duration first, as 10s-60s", &diagnostics)
+            return nil
+        }
+        return lower...upper
+    }
+
     /// One of an enum's words; others are errors with a suggestion.
     public func choice<Choice: RawRepresentable & CaseIterable>(
         _ type: Choice.Type, _ diagnostics: inout Diagnostics

@@ -39,6 +39,7 @@ extension SteeringState {
         }
         if choice == .none { answerAllDown(compiled, outcome, &decision) }
         if decision.pool >= 0 { answer(from: Int(decision.pool), request, &decision) }
+        decision.hasTTL = compiled.ttl.upper > 0
         return decision
     }
 

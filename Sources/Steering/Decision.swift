@@ -59,6 +59,8 @@ public struct Decision: Sendable, BitwiseCopyable, Hashable {
     public var isDisplaced = false
     /// Whether all that can be used left the client to others, so that one of them had to take it.
     public var isForced = false
+    /// Whether the service says how long the answer may be kept; `SteeringState.ttl` has it.
+    public var hasTTL = false
     /// Which share of the displaced clients comes as far in the order as this one has.
     var reach = Share.all
     /// The bits by which several origins are drawn, and the spare's.

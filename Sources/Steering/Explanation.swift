@@ -33,8 +33,30 @@ public struct Explanation: Sendable {
     public var host: Name?
     /// The TTL of the answer in seconds; nil if it is not known here.
     public var ttl: UInt32?
+    public var ttlReason: TTLReason
+    /// The type of the records that have the addresses as hints; nil if they are A and AAAA.
+    public var bindingType: RecordType?
     /// The addresses that get the same decision as this client; nil if that is everyone.
     public var scope: IPNetwork?
+
+    /// What the TTL comes from.
+    public enum TTLReason: Sendable {
+        case steer
+        /// The SVCB or HTTPS record has less.
+        case binding
+        /// Nil if nothing that it depends on is probed.
+        case service(ServiceTTL, Flip?)
+    }
+
+    /// A verdict that could flip.
+    public struct Flip: Sendable {
+        public var pool: String
+        public var origin: String
+        public var address: IPAddress
+        /// Whether it would be up then.
+        public var isUp: Bool
+        public var horizon: Horizon
+    }
 
     /// What one service said.
     public struct Level: Sendable {
@@ -182,8 +204,25 @@ extension SteeringState {
             spare: decision.spare >= 0 ? summarise(Int(decision.spare)) : nil,
             origins: decision.pool >= 0 ? summariseOrigins(decision) : [],
             addresses: addresses(decision), host: host(decision),
+            ttl: ttl(of: decision),
+            ttlReason: settings.ttl.map { .service($0, flip(of: decision)) } ?? .steer,
             scope: decision.scope > 0
                 ? IPNetwork(client.address, length: Int(decision.scope)) : nil)
+    }
+
+    /// The verdict that could flip the soonest of those that a decision depends on.
+    private func flip(of decision: Decision) -> Explanation.Flip? {
+        let flip = soonestFlip(of: decision)
+        let index = steering.addresses.indices.first {
+            steering.addresses[$0].pool == Int(flip.pool)
+                && health.horizons[$0].seconds == flip.seconds
+        }
+        guard let index else { return nil }
+        let steered = steering.addresses[index]
+        let pool = steering.configuration.pools[steered.pool]
+        return Explanation.Flip(
+            pool: pool.name, origin: pool.origins[steered.origin].name, address: steered.address,
+            isUp: !health[index].isUp(monitored: true), horizon: health.horizons[index])
     }
 
     private func summarise(_ index: Int) -> Explanation.PoolSummary {

@@ -21,7 +21,37 @@ public struct ExplanationDocument: Encodable, Sendable {
     /// Whether the answer is a CNAME.
     var alias: Bool
     var ttl: UInt32?
+    var ttlReason: TTLReason?
+    /// The type of the records that have the addresses as hints.
+    var hintsOf: String?
     var scope: Scope
+
+    enum CodingKeys: String, CodingKey {
+        case service, defined, client, levels, reason, pool, spare, fallback, origins, answer, alias
+        case ttl, scope
+        case ttlReason = "ttl_reason"
+        case hintsOf = "hints_of"
+    }
+
+    struct TTLReason: Encodable {
+        /// `steer`, `binding` or `service`.
+        var from: String
+        /// What the service states, as `10s-60s`, and where.
+        var stated: String?
+        var defined: String?
+        /// The verdict that could flip the soonest.
+        var flip: Flip?
+    }
+
+    struct Flip: Encodable {
+        /// `pool/origin/address`.
+        var target: String
+        /// `up` or `down`.
+        var to: String
+        /// How many more probes in a row it takes, and how many seconds at the least.
+        var probes: Int
+        var seconds: UInt32
+    }
 
     struct Client: Encodable {
         var network: String
@@ -159,6 +189,8 @@ extension Explanation {
             },
             answer: host.map { [$0.description] } ?? addresses.map(\.description),
             alias: host != nil, ttl: ttl,
+            ttlReason: ttl == nil ? nil : ttlReason.document,
+            hintsOf: bindingType?.description,
             scope: .init(length: Int(decision.scope), network: scope?.description))
     }
 
@@ -197,6 +229,24 @@ extension LocatedAddress.Source {
         case .special(let network, _): ("special", network.description, nil)
         case .fallback(let position): ("default", nil, position.description)
         case .unknown: ("unknown", nil, nil)
+        }
+    }
+}
+
+extension Explanation.TTLReason {
+    fileprivate var document: ExplanationDocument.TTLReason {
+        switch self {
+        case .steer: .init(from: "steer")
+        case .binding: .init(from: "binding")
+        case .service(let stated, let flip):
+            .init(
+                from: "service", stated: stated.text, defined: stated.position.description,
+                flip: flip.map {
+                    .init(
+                        target: "\($0.pool)/\($0.origin)/\($0.address)",
+                        to: $0.isUp ? "up" : "down",
+                        probes: Int($0.horizon.probes), seconds: $0.horizon.seconds)
+                })
         }
     }
 }

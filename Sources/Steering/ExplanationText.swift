@@ -28,7 +28,7 @@ extension Explanation {
         }
         if let spare { lines.append(("spare", "\(spare.name), one address beside")) }
         lines.append(("answer", answerText))
-        if let ttl { lines.append(("ttl", "\(ttl) seconds, as the STEER record has it")) }
+        if let ttl { lines.append(("ttl", "\(ttl) seconds\(ttlText)")) }
         lines.append(("scope", scopeText))
         let width = lines.map(\.label.count).max() ?? 0
         return lines.map { pad($0.label, to: width) + "  " + $0.text + "\n" }.joined()
@@ -192,6 +192,29 @@ extension Explanation {
         return decision.reason == .failure
             ? "SERVFAIL, as the service wants it"
             : addresses.map(\.description).joined(separator: ", ")
+                + (bindingType.map { ", as the hints of \($0)" } ?? "")
+    }
+
+    private var ttlText: String {
+        switch ttlReason {
+        case .steer: return ", as the STEER record has it"
+        case .binding: return ", as the \(bindingType.map(\.description) ?? "") record has it"
+        case .service(let stated, let flip):
+            let place = "\(stated.text) (\(stated.position))"
+            guard !stated.bounds.isFixed else { return ", as the service has it" }
+            guard let flip else {
+                return ", the most: nothing that it depends on is probed; within \(place)"
+            }
+            let seconds = flip.horizon.seconds
+            let bound =
+                seconds < stated.bounds.lower
+                ? ", the least" : seconds > stated.bounds.upper ? ", the most" : ""
+            let probes = flip.horizon.probes
+            return "\(bound): \(flip.pool)/\(flip.origin)/\(flip.address) could be"
+                + " \(flip.isUp ? "up" : "down") after \(probes) more"
+                + " \(flip.isUp ? "passed" : "failed") probe\(probes == 1 ? "" : "s"),"
+                + " in \(seconds) seconds at the soonest; within \(place)"
+        }
     }
 
     private static func healthText(_ pool: PoolSummary) -> String {

@@ -26,13 +26,32 @@ public enum Verdict: UInt8, Sendable, BitwiseCopyable {
     }
 }
 
-/// The verdicts of all addresses, by the indexes of `Steering.addresses`.
+/// How soon a verdict could be the opposite.
+public struct Horizon: Sendable, Hashable, BitwiseCopyable {
+    /// How many probes in a row have to contradict it yet; 0 if none ever will.
+    public var probes: Int32
+    /// The seconds that these take at the least, as if the first of them ended right now: a number that
+    /// changes with the count of probes alone, not with the time.
+    public var seconds: UInt32
+
+    public init(probes: Int32, seconds: UInt32) {
+        self.probes = probes
+        self.seconds = seconds
+    }
+
+    /// Of what nobody probes, or where it matters to no answer.
+    public static let never = Horizon(probes: 0, seconds: .max)
+}
+
+/// The verdicts of all addresses, by the indexes of `Steering.addresses`, and how soon they could flip.
 public struct HealthTable: Sendable, Hashable {
     public private(set) var verdicts: [Verdict]
+    public private(set) var horizons: [Horizon]
 
-    /// A table where every address has the same verdict.
+    /// A table where every address has the same verdict, for good.
     public init(count: Int, verdict: Verdict = .unknown) {
         verdicts = Array(repeating: verdict, count: count)
+        horizons = Array(repeating: .never, count: count)
     }
 
     public var count: Int { verdicts.count }
@@ -40,6 +59,10 @@ public struct HealthTable: Sendable, Hashable {
     public subscript(index: Int) -> Verdict {
         get { verdicts[index] }
         set { verdicts[index] = newValue }
+    }
+
+    public mutating func setHorizon(_ horizon: Horizon, of index: Int) {
+        horizons[index] = horizon
     }
 }
 

@@ -63,6 +63,7 @@ struct RuleCompiler {
         result.fallback = service.fallback.map(Int32.init) ?? -1
         result.whenAllDown = service.whenAllDown
         result.clientSubnet = service.clientSubnet
+        result.ttl = service.ttl?.bounds ?? TTLBounds(lower: 0, upper: 0)
         if let rule = service.rules.first, let pool = configuration.pools(of: rule).first {
             result.hasIPv4 = configuration.pools[pool].serves(.ipv4)
             result.hasIPv6 = configuration.pools[pool].serves(.ipv6)

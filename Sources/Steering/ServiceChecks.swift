@@ -13,6 +13,7 @@ extension SteeringConfiguration {
             checkCompleteness(service, &diagnostics)
             guard checkKinds(service, &diagnostics) else { continue }
             checkFamilies(service, &diagnostics)
+            warnOfLongTTL(service, &diagnostics)
             for rule in service.rules {
                 if rule.policy == .union {
                     checkUnion(rule, "policy \"all\" answers with all", &diagnostics)

@@ -23,6 +23,7 @@
 //     fallback: spare                  # for clients that no rule matches
 //     when_all_down: fallback          # when a rule's pools are down: or first, all, servfail
 //     ecs: use                         # or ignore: go by the resolver's address
+//     ttl: 10s-60s                     # the soonest that health could change the answer; or fixed: 30s
 //   asia:
 //     rules: [{ policy: hash, pools: [main, spare] }]
 // ```
@@ -37,13 +38,14 @@ extension PoolFileParser {
     func parseService(
         _ entry: NamedEntry, _ parsedPools: [Pool?], _ diagnostics: inout Diagnostics
     ) -> Service? {
-        let keys = ["rules", "fallback", "when_all_down", "ecs"]
+        let keys = ["rules", "fallback", "when_all_down", "ecs", "ttl"]
         guard let settings = entry.value.mapping(keys, &diagnostics) else { return nil }
         let fallback = settings["fallback"].flatMap { pools.find($0, &diagnostics) }
         let whenAllDown = settings["when_all_down"].flatMap {
             $0.choice(WhenAllDown.self, &diagnostics)
         }
         let clientSubnet = settings["ecs"].flatMap { $0.choice(ClientSubnetUse.self, &diagnostics) }
+        let ttl = settings["ttl"].flatMap { ServiceTTL($0, &diagnostics) }
         guard let value = settings.required("rules", &diagnostics) else { return nil }
         let elements = value.elements(&diagnostics)
         if elements.isEmpty || elements.count > SteeringLimit.rulesPerService {
@@ -66,6 +68,7 @@ extension PoolFileParser {
             name: entry.name, position: entry.position, rules: complete, fallback: fallback)
         service.whenAllDown = whenAllDown ?? .fallback
         service.clientSubnet = clientSubnet ?? .use
+        service.ttl = ttl
         return service
     }
 

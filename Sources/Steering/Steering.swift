@@ -113,6 +113,8 @@ struct CompiledService: Sendable, BitwiseCopyable {
     var fallback: Int32 = -1
     var whenAllDown = WhenAllDown.fallback
     var clientSubnet = ClientSubnetUse.use
+    /// Zeros where it is the STEER record's.
+    var ttl = TTLBounds(lower: 0, upper: 0)
     /// Which families its pools have addresses of; all of them have the same.
     var hasIPv4 = false
     var hasIPv6 = false

@@ -107,6 +107,8 @@ public struct Service: Sendable {
     public var fallback: Int?
     public var whenAllDown = WhenAllDown.fallback
     public var clientSubnet = ClientSubnetUse.use
+    /// Nil for the STEER record's.
+    public var ttl: ServiceTTL?
 }
 
 /// What clients get while all pools of their rule are down.
@@ -210,4 +212,10 @@ public enum SteeringLimit {
     public static let weight = 65_535
     /// The largest bias either way: 100 would make a distance zero or infinite.
     public static let bias = 99
+    /// Seconds of a TTL that a service states. Zero would have every client ask for each connection;
+    /// resolvers are told to keep nothing for more than 7 days (RFC 8767, section 4). Both are far inside
+    /// what the wire holds (RFC 2181, section 8).
+    public static let ttl = Duration.seconds(1)...Duration.seconds(604_800)
+    /// The longest TTL, in seconds, without a warning where pools are probed.
+    public static let promptTTL: UInt32 = 3_600
 }

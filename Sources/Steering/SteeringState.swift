@@ -13,6 +13,8 @@ public final class SteeringState: Sendable {
     let pools: ContiguousArray<PoolState>
     /// By the index of `Steering.unions`.
     let unions: ContiguousArray<UnionState>
+    /// The soonest in any of the pools that share capacities.
+    let crowdedFlip: SoonestFlip
     /// The entries of all draw tables.
     let draws: ContiguousArray<DrawEntry>
     /// By the index of `Steering.sets`.
@@ -44,6 +46,7 @@ public final class SteeringState: Sendable {
         self.pools = pools
         unions = ContiguousArray(steering.unions.map { builder.addUnion($0, pools) })
         draws = builder.draws
+        crowdedFlip = SoonestFlip(among: steering.neighbourhoods.flatMap(\.members), pools)
         let rooms = steering.rooms(pools)
         self.rooms = rooms
         sets = ContiguousArray(steering.sets.map { SetState($0, pools, rooms, ramps) })
@@ -128,6 +131,8 @@ struct PoolState: Sendable, BitwiseCopyable {
     var healthyOrigins: UInt16
     /// Which share of its clients it takes.
     var admission = Share.all
+    /// How soon a verdict on any of its addresses could flip, in seconds.
+    var horizon = UInt32.max
     /// What it answers with; a table of one entry needs no draw.
     var ipv4: DrawTable
     var ipv6: DrawTable
@@ -174,6 +179,8 @@ struct UnionState: Sendable, BitwiseCopyable {
     /// All of them, whatever their health: what of their origins is up, or else everything.
     var allIPv4: AddressRange
     var allIPv6: AddressRange
+    /// The soonest in any of the pools.
+    var flip: SoonestFlip
 }
 
 /// A run of `draws`.
@@ -202,6 +209,7 @@ private struct StateBuilder {
     private let isUp: [Bool]
     private let healthyOrigins: [Int]
     private let ramps: RampShares
+    private let horizons: [Horizon]
     /// The health index of each pool's first address.
     private let firstAddress: [Int]
     var draws: ContiguousArray<DrawEntry> = []
@@ -217,6 +225,7 @@ private struct StateBuilder {
         isUp = zip(steering.addresses, health.verdicts).map {
             $1.isUp(monitored: $0.monitor != nil)
         }
+        horizons = health.horizons
         var first: [Int] = []
         var count = 0
         for pool in steering.configuration.pools {
@@ -250,6 +259,7 @@ private struct StateBuilder {
             answers: UInt8(pool.answers), takesAll: isUsable && admission == .all,
             healthyOrigins: UInt16(healthy),
             admission: admission,
+            horizon: horizons[firstAddress[index]..<health].map(\.seconds).min() ?? .max,
             ipv4: ipv4, ipv6: ipv6,
             hosts: addHosts(pool, states.map { $0.contains(true) }))
     }
@@ -345,7 +355,8 @@ private struct StateBuilder {
         return UnionState(
             isUsable: !usable.isEmpty,
             ipv4: addUnion(usable, .ipv4), ipv6: addUnion(usable, .ipv6),
-            allIPv4: addUnion(members, .ipv4), allIPv6: addUnion(members, .ipv6))
+            allIPv4: addUnion(members, .ipv4), allIPv6: addUnion(members, .ipv6),
+            flip: SoonestFlip(among: members, pools))
     }
 
     /// Adds what pools answer together; an address that several have is there once.

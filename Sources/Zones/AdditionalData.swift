@@ -76,7 +76,7 @@ struct AdditionalDataBuilder {
             // "." as a service's target is the owner; as an alias's or elsewhere it is nothing.
             let isOwner = isBinding && !isAlias && target.count == 1
             guard isOwner || target.count > 1,
-                let node = isOwner ? owner : self.node(answeringFor: target, tables)
+                let node = isOwner ? owner : self.node(answeringFor: target, tables).flatMap(usable)
             else { continue }
             // What a service's alias leads to is its binding there, then the addresses.
             for type in isAlias ? [set.type, .a, .aaaa] : [.a, .aaaa] {
@@ -103,13 +103,13 @@ struct AdditionalDataBuilder {
         for place in start...end { target.append(asciiLowercased(tables.arena[place])) }
     }
 
-    /// The node whose data answers for a name: its own, or that of the wildcard that covers it; nil if
-    /// there is none, or its data is not authoritative or depends on the client.
+    /// The node whose data answers for a name in small letters: its own, or that of the wildcard that
+    /// covers it; nil if there is none.
     ///
     /// Walks as `ZoneSet.lookup` does.
-    private func node(answeringFor target: [UInt8], _ tables: ZoneSetBuilder.Tables) -> Node? {
+    func node(answeringFor target: [UInt8], _ tables: ZoneSetBuilder.Tables) -> Node? {
         if let node = final(target, from: 0, tables), !node.flags.contains(.pathOnly) {
-            return usable(node)
+            return node
         }
         var start = 0
         while target[start] != 0 {
@@ -122,7 +122,7 @@ struct AdditionalDataBuilder {
             guard node.flags.isDisjoint(with: [.cut, .dname]), node.wildcard >= 0 else {
                 return nil
             }
-            return usable(tables.nodes[Int(node.wildcard)])
+            return tables.nodes[Int(node.wildcard)]
         }
         return nil
     }
@@ -136,6 +136,7 @@ struct AdditionalDataBuilder {
         return tables.nodes[Int(finalNode[Int(number)])]
     }
 
+    /// The node, unless its data is not authoritative or depends on the client.
     private func usable(_ node: Node) -> Node? {
         node.zone >= 0 && node.flags.isDisjoint(with: [.cut, .steered]) ? node : nil
     }
@@ -144,7 +145,8 @@ struct AdditionalDataBuilder {
         _ type: RecordType, of node: Node, _ tables: ZoneSetBuilder.Tables
     ) -> Int32? {
         (node.firstSet..<node.firstSet + Int32(node.setCount)).first {
-            tables.sets[Int($0)].type == type
+            let set = tables.sets[Int($0)]
+            return set.type == type && set.layout != .automaticHints
         }
     }
 }

@@ -175,7 +175,9 @@ struct MasterFileReader {
             return
         }
         records.append(
-            ZoneRecord(owner: owner, ttl: finalTTL, content: content, position: position))
+            ZoneRecord(
+                owner: owner, ttl: finalTTL, hasOwnTTL: ttl != nil, content: content,
+                position: position))
     }
 
     /// Passes TTL and class, in either order, up to the type; nil if one of them is refused.
@@ -263,7 +265,8 @@ struct MasterFileReader {
             return nil
         }
         do throws(RDataError) {
-            let rdata = try type.rdata(from: scanner.words[(index + 1)...], origin: origin)
+            let rdata = try type.rdata(
+                from: scanner.words[(index + 1)...], origin: origin, allowingAutomaticHints: true)
             // An alias has no use for parameters (RFC 9460, section 2.4.2).
             if type == .svcb || type == .https, rdata.starts(with: [0, 0]),
                 let target = type.embeddedNames(in: rdata[...]).first,

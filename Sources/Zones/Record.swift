@@ -16,12 +16,18 @@ public struct ZoneRecord: Sendable {
     public var owner: Name
     /// Seconds, at most 2^31 - 1 (RFC 2181, section 8).
     public var ttl: UInt32
+    /// Whether the record's own line states the TTL.
+    public var hasOwnTTL: Bool
     public var content: Content
     public var position: SourcePosition
 
-    public init(owner: Name, ttl: UInt32, content: Content, position: SourcePosition) {
+    public init(
+        owner: Name, ttl: UInt32, hasOwnTTL: Bool = false, content: Content,
+        position: SourcePosition
+    ) {
         self.owner = owner
         self.ttl = ttl
+        self.hasOwnTTL = hasOwnTTL
         self.content = content
         self.position = position
     }

@@ -180,6 +180,11 @@ extension TargetChecks {
                     + (type == .srv ? "(RFC 2782)" : "(RFC 2181, section 10.3)"))
         case .nxdomain where !isUncertain(a):
             reportMissing(record, type)
+        case .steered where type == .ns:
+            diagnostics.warning(
+                at: record.position,
+                "NS points at \(target), whose addresses differ by client (STEER), so that resolvers may "
+                    + "come to a server that has not this zone; give name servers fixed addresses")
         case .nodata where zones.lookup(buffer, type: .aaaa).outcome == .nodata && !isUncertain(a):
             reportNoAddress(record, type)
         case .steered:

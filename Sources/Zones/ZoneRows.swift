@@ -98,9 +98,20 @@ public struct SteerReference: Sendable {
     /// One STEER record.
     public struct Use: Sendable {
         public let owner: Name
+        public let ttl: UInt32
+        /// Whether the record itself states the TTL.
+        public let hasOwnTTL: Bool
         public let position: SourcePosition
         /// The types that the owner has beside it.
-        public var company: [RecordType] = []
+        public let company: [RecordType]
+
+        init(_ record: ZoneRecord, besides company: [RecordType] = []) {
+            owner = record.owner
+            ttl = record.ttl
+            hasOwnTTL = record.hasOwnTTL
+            position = record.position
+            self.company = company
+        }
     }
 
     /// How many uses are kept; as many as there can be diagnostics about them.
@@ -113,7 +124,7 @@ public struct SteerReference: Sendable {
         for source in sources {
             for record in source.records {
                 guard case .steer(let service) = record.content else { continue }
-                let use = Use(owner: record.owner, position: record.position)
+                let use = Use(record)
                 if let index = indexes[service] {
                     guard references[index].uses.count < maximumUses else { continue }
                     references[index].uses.append(use)

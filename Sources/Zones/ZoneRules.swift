@@ -35,7 +35,7 @@ extension ZoneTree {
     /// The record's data, if it is what the lookup relies on.
     func checkedData(of record: ZoneRecord, _ diagnostics: inout Diagnostics) -> [UInt8]? {
         guard case .data(let type, let data) = record.content else { return nil }
-        guard type.isValid(rdata: data[...]) else {
+        guard type.isValid(rdata: data[...], allowingAutomaticHints: true) else {
             diagnostics.error(at: record.position, "this is not the data of a \(type) record")
             return nil
         }

@@ -27,7 +27,7 @@ struct ZoneSetBuilder {
 
     private(set) var names: NameIndex
     private(set) var trees: [ZoneTree]
-    private var tables = Tables()
+    var tables = Tables()
     /// The zone that each name belongs to: that of the nearest apex above it; -1 for none.
     private(set) var zoneOfName: [Int32]
     /// For each name the index of its node in the tree of its zone, or -1.
@@ -69,8 +69,9 @@ struct ZoneSetBuilder {
         builder.addSlots()
         builder.addZones()
         builder.addGlue(&diagnostics)
-        AdditionalDataBuilder(names: builder.names, finalNode: builder.finalNode)
-            .add(to: &builder.tables)
+        let targets = AdditionalDataBuilder(names: builder.names, finalNode: builder.finalNode)
+        builder.linkHints(targets, &diagnostics)
+        targets.add(to: &builder.tables)
         builder.tables.arena += [UInt8](repeating: 0, count: arenaPadding)
         return builder.tables
     }
@@ -250,8 +251,7 @@ extension ZoneSetBuilder {
 
     private mutating func reference(_ record: ZoneRecord, besides company: [RecordType]) -> Int32 {
         guard case .steer(let service) = record.content else { return -1 }
-        let use = SteerReference.Use(
-            owner: record.owner, position: record.position, company: company)
+        let use = SteerReference.Use(record, besides: company)
         let index = steerIndexes[service] ?? Int32(tables.steerReferences.count)
         if steerIndexes.updateValue(index, forKey: service) == nil {
             tables.steerReferences.append(SteerReference(service: service, uses: []))
@@ -273,6 +273,8 @@ extension ZoneSetBuilder {
     /// Packs an RRset and returns its row.
     private mutating func appendSet(_ zone: Int, _ set: Int, ttl: UInt32? = nil) -> Int32 {
         let draft = trees[zone].sets[set]
+        let hasHints = trees[zone].hasAutomaticHints(draft)
+        if hasHints { tables.arena += [UInt8](repeating: 0, count: HintSource.length) }
         if draft.type.targetOffset != nil {
             tables.arena += [UInt8](repeating: 0, count: AdditionalDataBuilder.prefixLength)
         }
@@ -293,7 +295,7 @@ extension ZoneSetBuilder {
             RRset(
                 type: draft.type, recordCount: UInt16(draft.records.count), ttl: ttl ?? draft.ttl,
                 start: UInt32(start), length: UInt16(tables.arena.count - start),
-                layout: draft.type.nameLayout))
+                layout: hasHints ? .automaticHints : draft.type.nameLayout))
         return Int32(tables.sets.count - 1)
     }
 

@@ -194,6 +194,7 @@ struct ZoneTree {
             }
             ttl = min(ttl, record.ttl)
             length += Self.recordHeader + data.count
+            if type.hasAutomaticHints(in: data[...]) { length += AddressHints.maximumOctets }
             order.append(entry.record)
         }
         if length > Self.maximumBlock {

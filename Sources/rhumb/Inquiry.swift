@@ -4,6 +4,7 @@
 import ArgumentParser
 import Authority
 import DNSWire
+import Health
 import Settings
 import Steering
 import Zones
@@ -16,6 +17,8 @@ struct Inquiry {
     /// The name asked for, then those that aliases led to.
     let names: [Name]
     let lookup: Lookup
+    /// Whether a service decides what is answered.
+    let isSteered: Bool
 
     /// Looks a name up, and follows its aliases to their end.
     init(_ name: Name, type: RecordType, in content: Content) {
@@ -32,9 +35,8 @@ struct Inquiry {
         }
         self.names = names
         self.lookup = lookup
+        isSteered = zones.steering(of: lookup) != nil
     }
-
-    var isSteered: Bool { lookup.outcome == .steered }
 
     /// What the zones say of a name that no service steers.
     var unsteered: String {
@@ -57,7 +59,8 @@ struct Inquiry {
 }
 
 extension Loaded {
-    /// A health table in which these pools and origins are down, whatever it was before.
+    /// A health table in which these pools and origins are down, whatever it was before, and how soon
+    /// verdicts could flip is as if nothing had happened for a while.
     ///
     /// - Parameter names: `POOL` or `POOL/ORIGIN`.
     /// - Throws: `UnknownName` for what there is not.
@@ -81,6 +84,7 @@ extension Loaded {
                 throw UnknownName(name: name, near: closestMatch(to: name, among: all))
             }
         }
+        probes.settle(&health)
         return health
     }
 }

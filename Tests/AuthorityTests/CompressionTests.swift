@@ -31,7 +31,7 @@ private struct NameMaker {
             case .name: data = name()
             case .preferenceThenName: data = [0, 10] + name()
             case .twoNamesThenFixed: data = name() + name() + [UInt8](1...20)
-            case .none:
+            case .none, .automaticHints:
                 data = [4] + (0..<4).map { _ in UInt8.random(in: 0x61...0x7A, using: &random) }
             }
             octets += [0xC0, 0x0C, 0, UInt8(type.code), 0, 1, 0, 0, 1, 0]

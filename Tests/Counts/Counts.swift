@@ -65,6 +65,9 @@ struct Counts {
             nested 30 STEER nested
             crowded 30 STEER crowded
             edge 30 STEER edge
+            www 30 STEER web
+            www HTTPS 1 . alpn=h2,h3 ipv4hint=auto ipv6hint=auto
+            soon STEER soon
 
             """
         let pools = """
@@ -84,6 +87,7 @@ struct Counts {
               inner: { rules: [{ pools: [one, two] }] }
               crowded: { rules: [{ pools: [gone, full, roomy] }] }
               edge: { rules: [{ policy: proximity, pools: [edge-eu, edge-us] }] }
+              soon: { ttl: 10s-60s, rules: [{ pools: [one, two] }] }
             """
         return try TestContent(
             sample: directory, with: [("example.org.", others)], morePools: pools,

@@ -129,6 +129,52 @@ struct ServiceParameterTests {
         }
     }
 
+    /// Presentation, as it is written again, and what is on the wire of it.
+    @Test(
+        "hints that say auto are read for zones, and written again as such",
+        arguments: [
+            ("1 . alpn=h2 ipv4hint=auto", "00010000010003026832" + "00040000"),
+            (
+                "1 . ipv6hint=auto ipv4hint=auto port=53",
+                "000100" + "000300020035" + "00040000" + "00060000"
+            ),
+            ("1 . ipv4hint=192.0.2.1 ipv6hint=auto", "000100" + "00040004c0000201" + "00060000"),
+        ])
+    func automaticHints(_ text: String, _ wire: String) throws {
+        for type in [RecordType.svcb, .https] {
+            let words = tokens(of: text)[...]
+            let data = try type.rdata(from: words, origin: nil, allowingAutomaticHints: true)
+            #expect(hex(data) == wire)
+            #expect(type.hasAutomaticHints(in: data[...]))
+            #expect(type.isValid(rdata: data[...], allowingAutomaticHints: true))
+            let again = tokens(of: type.presentation(of: data[...]))[...]
+            #expect(
+                try type.rdata(from: again, origin: nil, allowingAutomaticHints: true) == data)
+            // No message has them.
+            #expect(!type.isValid(rdata: data[...]))
+            #expect(throws: RDataError.self) { try type.rdata(from: words, origin: nil) }
+        }
+        #expect(!RecordType.txt.hasAutomaticHints(in: octets(hex: wire)[...]))
+    }
+
+    @Test(
+        "what auto can't be is refused",
+        arguments: [
+            ("mandatory=ipv4hint ipv4hint=auto", "take it off the list"),
+            ("ipv4hint=auto,192.0.2.1", "\"auto\" is not an IPv4 address"),
+            ("ipv4hint=Auto", "is not an IPv4 address"),
+            ("ipv4hint=", "ipv4hint needs a value"),
+            ("key4=\"\"", "no well-formed value of ipv4hint"),
+            ("alpn=h2 port=auto", "is not a port"),
+        ])
+    func automaticFaults(_ parameters: String, _ message: String) throws {
+        let words = tokens(of: "1 . " + parameters)
+        let error = #expect(throws: RDataError.self) {
+            try RecordType.https.rdata(from: words[...], origin: nil, allowingAutomaticHints: true)
+        }
+        #expect(error?.explanation.contains(message) == true, "\(error?.explanation ?? "")")
+    }
+
     @Test(
         "malformed octets are told from well-formed ones",
         arguments: [

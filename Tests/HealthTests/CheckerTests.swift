@@ -1,4 +1,5 @@
 import DNSWire
+import Geo
 import NIOCore
 import Settings
 import Steering
@@ -130,6 +131,65 @@ extension Alone {
             let down = try #require(try await journal.wait { $0.table[0] == .down })
             #expect(down - died < .milliseconds(3 * 200 + 200 + 1_000))
             #expect(server.connections - before >= 3, "not sooner than its count allows")
+            await checker.stop()
+        }
+
+        @Test("a probe that fails lowers the TTL at once, and one that passes gives it back")
+        func timed() async throws {
+            let server = try await FaultServer(.answer(ok))
+            let text = """
+                monitors:
+                  m: { type: http, port: \(server.port), interval: 1s, timeout: 500ms, fall: 5 }
+                pools: { main: { monitor: m, origins: { one: { addresses: 127.0.0.1 } } } }
+                services: { web: { ttl: 1s-1m, rules: [{ pools: main }] } }
+                """
+            var diagnostics = Diagnostics()
+            let configuration = try #require(
+                SteeringConfiguration.parse(
+                    [PoolFile(name: "f", text: text)], diagnostics: &diagnostics))
+            let steering = try Steering(
+                configuration, geography: Geography(database: nil, overrides: LocationOverrides()))
+            let plan = ProbePlan(
+                configuration, addresses: steering.addresses,
+                monitors: Monitor.read(configuration.monitors, &diagnostics))
+            @Sendable func ttl(_ update: HealthUpdate) -> UInt32? {
+                let state = SteeringState(steering, health: update.table)
+                return state.ttl(
+                    of: state.decide(service: 0, client: Client(local), random: 0))
+            }
+            let adopted = Journal()
+            let journal = Journal()
+            let checker = Checker { journal.add($0) }
+            await checker.replace(plan, adopt: { adopted.add($0) })
+            #expect(adopted.updates.map(ttl) == [4])
+            server.behaviour = .reset
+            _ = try #require(try await journal.wait { ttl($0) == 3 })
+            server.behaviour = .answer(ok)
+            _ = try #require(try await journal.wait { ttl($0) == 4 })
+            #expect(journal.updates.allSatisfy { $0.transitions.isEmpty && $0.table[0] == .up })
+            await checker.stop()
+        }
+
+        @Test(
+            "nothing is published while nothing changes, nor of probes that no answer's TTL hangs on"
+        )
+        func steady() async throws {
+            let steady = try await FaultServer(.answer(ok))
+            let failing = try await FaultServer(.answer(ok))
+            let journal = Journal()
+            let checker = Checker { journal.add($0) }
+            var timed = try target(0, steady, settings: "interval: 100ms, timeout: 100ms")
+            timed.isTimed = true
+            let untimed = try target(
+                1, failing, settings: "interval: 100ms, timeout: 100ms, fall: 100")
+            await checker.replace([timed, untimed], base: HealthTable(count: 2))
+            failing.behaviour = .reset
+            let start = ContinuousClock.now
+            while steady.connections < 6 || failing.connections < 6, .now - start < .seconds(8) {
+                try await Task.sleep(for: .milliseconds(2))
+            }
+            #expect(steady.connections >= 6 && failing.connections >= 6)
+            #expect(journal.updates.isEmpty)
             await checker.stop()
         }
 

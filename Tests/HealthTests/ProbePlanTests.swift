@@ -1,4 +1,5 @@
 import DNSWire
+import Geo
 import Settings
 import Testing
 
@@ -94,6 +95,29 @@ struct ProbePlanTests {
                 "2 eu/one/192.0.2.1 eu.lb.vendor.example",
                 "3 eu/two/192.0.2.1 eu2.lb.vendor.example",
             ])
+    }
+
+    @Test(
+        "targets of pools whose services bound their TTL are timed, and a table is settled by them")
+    func timed() throws {
+        var timed = file
+        timed.text += "\n  free: { ttl: 10s-60s, rules: [{ pools: [virginia] }] }\n"
+        var diagnostics = Diagnostics()
+        let configuration = try #require(
+            SteeringConfiguration.parse([timed], diagnostics: &diagnostics),
+            "\(diagnostics.sorted)")
+        let steering = try Steering(
+            configuration, geography: Geography(database: nil, overrides: LocationOverrides()))
+        let plan = ProbePlan(
+            configuration, addresses: steering.addresses,
+            monitors: Monitor.read(configuration.monitors, &diagnostics))
+        #expect(plan.targets.filter(\.isTimed).map(\.id) == [6, 7, 8, 9])
+        var table = HealthTable(count: 10, verdict: .up)
+        table[7] = .down
+        plan.settle(&table)
+        let up = Horizon(probes: 3, seconds: 20)
+        let never = [Horizon](repeating: .never, count: 6)
+        #expect(table.horizons == never + [up, Horizon(probes: 2, seconds: 10), up, up])
     }
 
     @Test("a monitor with an error is told with its file and path")

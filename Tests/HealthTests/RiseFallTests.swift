@@ -49,6 +49,27 @@ struct RiseFallTests {
         #expect(seen == expected)
     }
 
+    /// How many results in a row would flip the verdict, after each; and the least seconds of 10 s each.
+    @Test(
+        "how soon a verdict could flip follows from the results that contradict it",
+        arguments: [
+            ("", [1], 0), ("+", [3], 20), ("+-", [3, 2], 10), ("+--", [3, 2, 1], 0),
+            ("+--+", [3, 2, 1, 3], 20), ("+---", [3, 2, 1, 2], 10), ("+---+", [3, 2, 1, 2, 1], 0),
+            ("-?", [2, 2], 10),
+        ] as [(String, [Int], UInt32)])
+    func horizons(marks: String, expected: [Int], seconds: UInt32) throws {
+        let monitor = try monitor("{type: tcp, port: 1, interval: 10s, rise: 2, fall: 3}")
+        var machine = RiseFall()
+        var seen = marks.isEmpty ? [machine.remaining(rise: 2, fall: 3)] : []
+        for mark in marks {
+            _ = machine.record(result(mark), rise: 2, fall: 3)
+            seen.append(machine.remaining(rise: 2, fall: 3))
+        }
+        #expect(seen == expected)
+        let horizon = monitor.horizon(of: machine)
+        #expect(horizon == Horizon(probes: Int32(expected.last ?? 0), seconds: seconds))
+    }
+
     @Test("a verdict keeps the result and the time that decided it")
     func reason() {
         var machine = RiseFall()

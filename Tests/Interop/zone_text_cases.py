@@ -124,6 +124,7 @@ ACCEPTED = [
     ("SVCB octets and no octets of an unknown key", "a HTTPS 1 . key667=\\255\nb HTTPS 1 . key667=\nc HTTPS 1 . key667\n", BOTH),
     ("alpn with its own escapes (appendix A.1)", "a HTTPS 1 . alpn=\"f\\\\\\\\oo\\\\,bar,h2\"\n", BOTH),
     ("a known key by its number", "a HTTPS 1 . key3=\\000\\053\nb HTTPS 1 . key0=\\000\\001 alpn=h2\n", BIND),
+    ("hints that say auto", "a HTTPS 1 . alpn=h2 ipv4hint=auto ipv6hint=auto\n", ()),
     ("an alias with parameters", "a HTTPS 0 b alpn=h2\n", BOTH),
     ("dohpath (RFC 9461)", "a SVCB 1 . alpn=h2 dohpath=/q{?dns}\n", BOTH),
     ("ohttp (RFC 9540) by its number", "a SVCB 1 . key8\n", BOTH),

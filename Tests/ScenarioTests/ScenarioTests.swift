@@ -48,7 +48,7 @@ func scenarioText(_ file: String) throws -> String {
         var responder = Responder(seed: 1)
         var space = [UInt8](repeating: 0, count: Responder.maximumAnswerLength)
         for query in loaded.scenario.queries {
-            let snapshot = loaded.test.snapshot(down: query.down)
+            let snapshot = loaded.test.snapshot(down: query.down, soon: query.soon)
             for carrier in query.carriers {
                 var answer = space.mutableSpan
                 let length = responder.respond(
@@ -76,7 +76,8 @@ func scenarioText(_ file: String) throws -> String {
                 TestConnection(overTCP: carrier == .tcp, address: loopback, port: port))
             for query in loaded.scenario.queries
             where query.source == loopback && query.carriers.contains(carrier) {
-                publisher.publish(loaded.test.snapshot(down: query.down))
+                publisher.publish(
+                    loaded.test.snapshot(down: query.down, soon: query.soon))
                 // What gets no answer is followed by what does, which then comes first.
                 #expect(
                     connection.send(query.isSilent ? [query.packet, Self.last] : [query.packet]))

@@ -70,6 +70,32 @@ private func read<Result>(
         #expect(messages == [message])
     }
 
+    @Test(
+        "a range of durations has one end or two",
+        arguments: [
+            ("30s", 30, 30, nil), ("10s-60s", 10, 60, nil), ("1m30s-2m", 90, 120, nil),
+            ("10s-10s", 10, 10, nil),
+            ("60s-10s", 0, 0, "expected the shorter duration first, as 10s-60s"),
+            ("30", 0, 0, "expected a duration with its unit, as 30s, or two as 10s-60s"),
+            ("10-60s", 0, 0, "expected a duration with its unit"),
+            ("10s-", 0, 0, "expected a duration with its unit"),
+            ("10s-20s-30s", 0, 0, "expected a duration with its unit"),
+            ("[10s, 60s]", 0, 0, "expected a duration with its unit"),
+            ("10s-2h", 0, 0, "expected durations from 1s to 1h"),
+            ("100ms", 0, 0, "expected durations from 1s to 1h"),
+        ] as [(String, Int, Int, String?)])
+    func ranges(_ text: String, _ lower: Int, _ upper: Int, _ message: String?) {
+        let (range, messages) = read("ttl: \(text)") {
+            $0.mapping(["ttl"], &$1)?["ttl"]?.durationRange(
+                in: .seconds(1)...(.seconds(3_600)), &$1)
+        }
+        if let message {
+            #expect(messages.count == 1 && messages[0].hasPrefix("f:1:6: error: ttl: \(message)"))
+        } else {
+            #expect(range == .seconds(lower)...(.seconds(upper)) && messages.isEmpty)
+        }
+    }
+
     @Test("all mistakes of a file are told, in the order of their places")
     func allMistakes() {
         let (_, messages) = read("b: 1\na: x\nc: 3") { root, diagnostics in

@@ -122,8 +122,9 @@ struct SoundnessTests {
                     }
                     let down = one(
                         of: WhenAllDown.allCases.filter { !byHost || $0 != .all }.map(\.rawValue))
+                    let ttl = one(of: ["", "ttl: 10s-60s, ", "ttl: 10s-60s, ", "ttl: 30s, "])
                     text +=
-                        "  s\(level)\(number): { fallback: p\(self.below(6)), when_all_down: \(down),"
+                        "  s\(level)\(number): { \(ttl)fallback: p\(self.below(6)), when_all_down: \(down),"
                         + " rules: [\(rules.joined(separator: ", "))] }\n"
                     names.append("s\(level)\(number)")
                 }
@@ -171,9 +172,12 @@ struct SoundnessTests {
             let ramps = Dictionary(
                 uniqueKeysWithValues: (0..<6).filter { _ in maker.below(6) == 0 }
                     .map { ($0, Double(maker.below(4)) / 4) })
-            let state = SteeringState(
-                steering, health: makeState(steering, down: Set(down)).health,
-                ramps: RampShares(ramps))
+            var health = makeState(steering, down: Set(down)).health
+            for index in steering.addresses.indices {
+                let seconds = UInt32(maker.below(80))
+                health.setHorizon(Horizon(probes: 2, seconds: seconds), of: index)
+            }
+            let state = SteeringState(steering, health: health, ramps: RampShares(ramps))
             for service in steering.configuration.services.indices {
                 for _ in 0..<8 {
                     let client = address(maker.one(of: clients))
@@ -215,6 +219,7 @@ struct SoundnessTests {
             let same = state.decide(service: service, client: other, random: bits)
             #expect(
                 same.scope == decision.scope && same.reason == decision.reason
+                    && state.ttl(of: same) == state.ttl(of: decision)
                     && state.addresses(same) == state.addresses(decision)
                     && state.host(same) == host,
                 "\(other.address) in /\(decision.scope) of \(client.address): \(context)")
@@ -222,6 +227,7 @@ struct SoundnessTests {
         // Random bits decide what is drawn, not who shares it.
         let drawn = state.decide(service: service, client: client, random: random.next())
         #expect(drawn.scope == decision.scope || !decision.isDrawn, "a drawn scope: \(context)")
+        checkTTL(decision, client, state, service, bits, &random, context)
 
         let explanation = state.explain(service: service, client: client, random: bits)
         #expect(explanation.decision == decision)
@@ -234,5 +240,32 @@ struct SoundnessTests {
                 level.candidates.contains { $0.name == name && $0.verdict == .chosen },
                 "the explanation ends elsewhere: \(context)")
         }
+    }
+}
+
+extension SoundnessTests {
+    /// What can flip within the TTL that bounds leave free makes no difference to the decision.
+    private func checkTTL(
+        _ decision: Decision, _ client: Client, _ state: SteeringState, _ service: Int,
+        _ bits: UInt64, _ random: inout SeededGenerator, _ context: String
+    ) {
+        let soonest = state.soonestFlip(of: decision).seconds
+        let stated = state.steering.configuration.services[service].ttl?.bounds
+        #expect(
+            state.ttl(of: decision)
+                == stated.map { $0.isFixed ? $0.upper : min(max(soonest, $0.lower), $0.upper) })
+        // An error has no TTL.
+        guard decision.reason != .failure else { return }
+        var health = state.health
+        for index in health.horizons.indices where health.horizons[index].seconds < soonest {
+            guard random.next() >> 63 == 0 else { continue }
+            health[index] = health[index] == .up ? .down : .up
+        }
+        let flipped = SteeringState(state.steering, health: health, ramps: state.ramps)
+        let later = flipped.decide(service: service, client: client, random: bits)
+        #expect(
+            flipped.addresses(later) == state.addresses(decision)
+                && flipped.host(later) == state.host(decision),
+            "flips before \(soonest) s move \(client.address) from \(decision): \(context)")
     }
 }

@@ -6,6 +6,7 @@
 //     $PLACES                         overrides follow (geo/overrides.yaml)
 //     $LATENCY                        measured round trips follow (geo/latency.csv)
 //     $DOWN POOL/ORIGIN ...           the origins that are down from here on; alone: none
+//     $SOON POOL/ORIGIN=SECONDS ...   how soon verdicts could flip, from here on; alone: never
 //     $QUERY NAME TYPE [OPTION ...]   then the expected message, as `TestAnswer.text` prints it
 //     $PACKET OCTETS [OPTION ...]     the same for a message that is written out: in hexadecimal
 //                                     and "text", with blanks where they please
@@ -32,6 +33,8 @@ public struct Scenario: Sendable {
         public var source = IPAddress(ipv4: 0x7F00_0001)
         /// `POOL/ORIGIN` of every origin that is down.
         public var down: [String] = []
+        /// By `POOL/ORIGIN`, how soon its verdict could flip, in seconds.
+        public var soon: [String: UInt32] = [:]
         public var expected: String = ""
         /// Whether no answer is expected.
         public var isSilent: Bool { expected == Scenario.nothing }
@@ -54,6 +57,7 @@ public struct Scenario: Sendable {
 
     public init(_ text: String) throws {
         var down: [String] = []
+        var soon: [String: UInt32] = [:]
         var append: ((inout Scenario, Substring) -> Void)?
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() {
@@ -73,8 +77,18 @@ public struct Scenario: Sendable {
             case "$DOWN":
                 down = words.dropFirst().map(String.init)
                 append = nil
+            case "$SOON":
+                soon = [:]
+                for word in words.dropFirst() {
+                    let parts = word.split(separator: "=")
+                    guard parts.count == 2, let seconds = UInt32(parts[1]) else {
+                        throw Fault(line: index + 1, message: "not POOL/ORIGIN=SECONDS: \(word)")
+                    }
+                    soon[String(parts[0])] = seconds
+                }
+                append = nil
             default:
-                var query = Query(line: index + 1, packet: [], down: down)
+                var query = Query(line: index + 1, packet: [], down: down, soon: soon)
                 if words[0] == "$QUERY" {
                     try Self.readQuery(words, &query)
                 } else {
@@ -100,7 +114,8 @@ public struct Scenario: Sendable {
     private static func directive(_ line: Substring) -> [Substring]? {
         let words = line.split(separator: " ")
         let known = [
-            "$ZONE": 2, "$POOLS": 1, "$PLACES": 1, "$LATENCY": 1, "$DOWN": 1, "$QUERY": 3,
+            "$ZONE": 2, "$POOLS": 1, "$PLACES": 1, "$LATENCY": 1, "$DOWN": 1, "$SOON": 1,
+            "$QUERY": 3,
             "$PACKET": 2,
         ]
         guard let least = known[String(words[0])], words.count >= least else { return nil }

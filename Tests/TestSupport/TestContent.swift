@@ -92,22 +92,27 @@ public struct TestContent: Sendable {
     }
 
     /// The content with all origins up but those that `isDown` picks.
+    ///
+    /// - Parameter soon: how soon verdicts could flip, in seconds, by `POOL/ORIGIN`; others never.
     public func snapshot(
+        soon: [String: UInt32] = [:],
         where isDown: (_ pool: String, _ origin: String, IPAddress) -> Bool = { _, _, _ in false }
     ) -> Snapshot {
         let steering = content.steering
         var health = HealthTable(count: steering.addresses.count, verdict: .up)
         for (index, steered) in steering.addresses.enumerated() {
             let pool = steering.configuration.pools[steered.pool]
-            if isDown(pool.name, pool.origins[steered.origin].name, steered.address) {
-                health[index] = .down
+            let origin = pool.origins[steered.origin].name
+            if isDown(pool.name, origin, steered.address) { health[index] = .down }
+            if let seconds = soon["\(pool.name)/\(origin)"] {
+                health.setHorizon(Horizon(probes: 2, seconds: seconds), of: index)
             }
         }
         return Snapshot(content: content, health: health)
     }
 
     /// The content with all origins up but those listed, as `POOL/ORIGIN`.
-    public func snapshot(down: [String]) -> Snapshot {
-        snapshot { pool, origin, _ in down.contains("\(pool)/\(origin)") }
+    public func snapshot(down: [String], soon: [String: UInt32] = [:]) -> Snapshot {
+        snapshot(soon: soon) { pool, origin, _ in down.contains("\(pool)/\(origin)") }
     }
 }

@@ -61,6 +61,28 @@ struct ZoneSetRulesTests {
         RuleCase("data below a DNAME", "a DNAME n.\nx.a A 192.0.2.1", 4, "below the DNAME of a.e."),
         RuleCase("STEER below a DNAME", "@ DNAME n.\nx.y STEER b", 4, "below the DNAME of e."),
         RuleCase("DNAME at a cut", "a DNAME n.\na NS n.", 3, "DNAME beside NS"),
+        RuleCase(
+            "hints without STEER", "a HTTPS 1 . ipv4hint=auto\na A 192.0.2.1", 3,
+            "\"auto\" takes the addresses of a.e., which has no STEER record here; add one, or"),
+        RuleCase(
+            "hints of another's target", "a HTTPS 1 b ipv4hint=auto\na STEER web", 3,
+            "the addresses of b.e., which has no STEER"),
+        RuleCase(
+            "hints of an alias's target", "a HTTPS 1 b ipv4hint=auto\nb CNAME c\nc STEER web", 3,
+            "the addresses of b.e., which has no STEER"),
+        RuleCase(
+            "hints of a target elsewhere", "a HTTPS 1 b.f. ipv4hint=auto", 3,
+            "the addresses of b.f., which has no STEER"),
+        RuleCase(
+            "hints of a delegated target", "a HTTPS 1 x.b ipv4hint=auto\nb NS n.", 3,
+            "the addresses of x.b.e., which has no STEER"),
+        RuleCase(
+            "hints of an alias", "a SVCB 0 b ipv6hint=auto\nb STEER web", 3,
+            "an alias (priority 0) has no hints; remove \"auto\""),
+        RuleCase(
+            "hints of two services",
+            "a HTTPS 1 . ipv4hint=auto\na STEER web\na HTTPS 2 b ipv4hint=auto\nb STEER chat", 5,
+            "take hints from two services, \"web\" and \"chat\", and an answer has one decision"),
         RuleCase("a metatype", "a TYPE255 \\# 0", 3, "ANY is a type of messages"),
         RuleCase(
             "an RRset too large for a message",
@@ -81,6 +103,9 @@ struct ZoneSetRulesTests {
     }
 
     static let warnings: [RuleCase] = [
+        RuleCase(
+            "a name server whose address differs by client", "a NS b\nb STEER web", 3,
+            "NS points at b.e., whose addresses differ by client (STEER)"),
         RuleCase(
             "DNAME to below itself", "a DNAME x.a", 3, "the DNAME of a.e. leads back to itself"),
         RuleCase("DNAME to itself", "a DNAME a", 3, "the DNAME of a.e. leads back to itself"),
@@ -183,7 +208,7 @@ struct ZoneSetRulesTests {
             ns.cut A 192.0.2.2
             d DNAME elsewhere.
             d A 192.0.2.3
-            s NS steered
+            s MX 10 steered
             steered STEER web
             a RRSIG A 8 2 60 20300101000000 20200101000000 1 e. AA==
             a CNAME b.f.

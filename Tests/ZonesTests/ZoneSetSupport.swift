@@ -29,7 +29,9 @@ func zone(_ apex: String, _ text: String, soa: Bool = true) throws -> ZoneSource
         } else {
             let type = try #require(RecordType(mnemonic: mnemonic))
             let tokens = words.map { RDataToken(Array($0.utf8)[...]) }
-            content = .data(type, try type.rdata(from: tokens[...], origin: apexName))
+            content = .data(
+                type,
+                try type.rdata(from: tokens[...], origin: apexName, allowingAutomaticHints: true))
         }
         records.append(
             ZoneRecord(

@@ -1,0 +1,116 @@
+// TTLs where zones and services meet: which one holds, what is warned about, what explanations say.
+
+import Authority
+import DNSWire
+import Settings
+import Steering
+import TestSupport
+import Testing
+import Zones
+
+@Suite("TTLs of steered names")
+struct TimeToLiveTests {
+    private func pools(_ ttl: String) -> String {
+        """
+        monitors: { m: { type: tcp, port: 1 } }
+        pools:
+          main: { monitor: m, origins: { o: { addresses: [192.0.2.1, "2001:db8::1"] } } }
+          free: { origins: { o: { addresses: [192.0.2.2, "2001:db8::2"] } } }
+        services:
+          web: { \(ttl)rules: [{ pools: main }] }
+          calm: { rules: [{ pools: free }] }
+        """
+    }
+
+    private func zone(_ lines: String) -> [(apex: String, text: String)] {
+        [("e.", "$TTL 50\n@ SOA n. h. 1 3 2 9 300\n@ NS n.\n@ STEER web\n@ TXT x\n\(lines)\n")]
+    }
+
+    /// What loading says.
+    private func warnings(_ lines: String, ttl: String = "") throws -> [String] {
+        var diagnostics = Diagnostics()
+        let source = readMasterFile(
+            Array(zone(lines)[0].text.utf8), file: "e.zone", apex: try Name("e."),
+            include: { _ throws(FileError) in throw FileError(explanation: "none") },
+            diagnostics: &diagnostics)
+        let zones = try #require(ZoneSet([source], diagnostics: &diagnostics))
+        let test = try TestContent(zones: zone(lines), pools: pools(ttl))
+        var link = Diagnostics()
+        _ = Content(
+            zones: zones, steering: test.content.steering, identity: "", diagnostics: &link)
+        return link.sorted.map(\.description).filter { !$0.contains("is not used") }
+    }
+
+    @Test(
+        "a TTL that a record states beside one of its service, and TTLs of hours, are told",
+        arguments: [
+            ("", "", nil), ("a 30 STEER web", "", nil), ("a STEER web", "ttl: 10s-60s, ", nil),
+            ("a 60 STEER web", "ttl: 60s, ", nil),
+            (
+                "a 60 STEER web", "ttl: 10s-60s, ",
+                "e.zone:6:1: warning: this TTL has no effect, as the service \"web\" states \"ttl: 10s-60s\""
+                    + " at pools:6:15; remove one of the two"
+            ),
+            (
+                "a 30 STEER web", "ttl: 60s, ",
+                "e.zone:6:1: warning: this TTL has no effect, as the service \"web\" states \"ttl: 60s\""
+            ),
+            ("a 1h STEER web", "", nil), ("a 2h STEER calm", "", nil),
+            (
+                "a 3601 STEER web", "",
+                "e.zone:6:1: warning: resolvers keep these answers for 3601 seconds, and their clients go on"
+            ),
+            (
+                "$TTL 1d\na STEER web", "",
+                "e.zone:7:1: warning: resolvers keep these answers for 86400 seconds"
+            ),
+        ] as [(String, String, String?)])
+    func warned(lines: String, ttl: String, warning: String?) throws {
+        let found = try warnings(lines, ttl: ttl)
+        #expect(found.count == (warning == nil ? 0 : 1), "\(found)")
+        if let warning { #expect(found.first?.hasPrefix(warning) == true, "\(found)") }
+    }
+
+    private func lookup(_ type: RecordType, in zones: ZoneSet) -> Lookup {
+        var buffer = NameBuffer()
+        _ = buffer.load(Name(uncheckedWire: [1, UInt8(ascii: "e"), 0]).wire.span, at: 0)
+        return zones.lookup(buffer, type: type)
+    }
+
+    @Test(
+        "an explanation has the TTL that is answered, and says of which record",
+        arguments: [
+            (RecordType.a, "", "ttl      50 seconds, as the STEER record has it", nil),
+            (.a, "ttl: 99s, ", "ttl      99 seconds, as the service has it", nil),
+            (.aaaa, "ttl: 10s-60s, ", "ttl      20 seconds: main/o/192.0.2.1 could be down", nil),
+            (.https, "", "ttl      30 seconds, as the HTTPS record has it", "HTTPS"),
+            (.https, "ttl: 10s-60s, ", "ttl      20 seconds: main/o/192.0.2.1 could be", "HTTPS"),
+        ] as [(RecordType, String, String, String?)])
+    func explained(type: RecordType, ttl: String, line: String, binding: String?) throws {
+        let zones = zone("@ 30 HTTPS 1 . ipv4hint=auto")
+        let snapshot = try TestContent(zones: zones, pools: pools(ttl)).snapshot(
+            soon: ["main/o": 20])
+        let found = lookup(type, in: snapshot.content.zones)
+        let client = Client(IPAddress(ipv4: 0xC633_6401))
+        let text = snapshot.explain(found, client: client, random: 0).text
+        #expect(text.contains(line), "\(text)")
+        let answer =
+            "answer   192.0.2.1, 2001:db8::1" + (binding.map { ", as the hints of \($0)" } ?? "")
+        #expect(text.contains(answer + "\n"), "\(text)")
+    }
+
+    @Test("what depends on the client is told from what does not")
+    func steering() throws {
+        let zones = try TestContent(
+            zones: zone("@ HTTPS 1 . ipv4hint=auto\n@ SVCB 1 . ipv4hint=192.0.2.9"),
+            pools: pools("")
+        ).content.zones
+        for (type, isSteered) in [
+            (RecordType.a, true), (.any, true), (.https, true), (.svcb, false), (.txt, false),
+            (.mx, false),
+        ] {
+            let found = lookup(type, in: zones)
+            #expect((zones.steering(of: found) != nil) == isSteered, "\(type)")
+        }
+    }
+}
