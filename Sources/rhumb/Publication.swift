@@ -53,8 +53,11 @@ final class Publication: Sendable {
         inForce.timer = update.next.map { wait in
             Task { [weak self] in
                 try? await Task.sleep(for: wait)
-                guard !Task.isCancelled else { return }
-                self?.inForce.withLock { self?.publish(&$0) }
+                self?.inForce.withLock {
+                    // Asked under the lock: who cancels has it, so that no step comes after `stop`.
+                    guard !Task.isCancelled else { return }
+                    self?.publish(&$0)
+                }
             }
         }
     }
