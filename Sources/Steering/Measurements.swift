@@ -6,14 +6,27 @@ internal import Geo
 
 /// What the columns of a table say of places.
 struct Measurements {
+    /// A round trip in milliseconds that a key tells to the pool of a column.
+    private struct Cell: Hashable {
+        var column: Int
+        var milliseconds: Double
+    }
+
+    /// What a network says, and the number of what the wider ones around it do. A million of them cost
+    /// what their rows do, however many columns there are.
+    private struct Run: Hashable {
+        var cells: [Cell]
+        var wider: Int?
+    }
+
     /// The columns that rules go by, each once; round trips are told in this order.
     private var columns: [LatencyColumn] = []
-    /// Runs of a round trip for each column, nil where it has no row.
-    private var values: [Double?] = []
-    /// Where the run of each key but networks begins.
-    private var places: [LatencyKey: Int] = [:]
+    /// What networks say, by their numbers.
+    private var runs: [Run] = []
+    /// What all other keys say.
+    private var places: [LatencyKey: [Cell]] = [:]
     private var regions: [(key: LatencyKey, parts: [PreparedMatch])] = []
-    /// Each with the start of its run, which has what wider networks say, too.
+    /// Each with the number of its run.
     private(set) var networks: [NumberedNetwork] = []
 
     /// - Parameters:
@@ -22,26 +35,18 @@ struct Measurements {
         var seen: Set<LatencyColumn> = []
         self.columns = columns.filter { seen.insert($0).inserted }
         guard !self.columns.isEmpty else { return }
-        var stated: [LatencyKey: Int] = [:]
+        var stated: [IPNetwork: [Cell]] = [:]
         for (index, column) in self.columns.enumerated() {
             for row in column.rows {
-                let start = stated[row.key] ?? values.count
-                if start == values.count {
-                    stated[row.key] = start
-                    values += repeatElement(nil, count: self.columns.count)
+                let cell = Cell(column: index, milliseconds: row.milliseconds)
+                if case .network(let network) = row.key {
+                    stated[network, default: []].append(cell)
+                } else {
+                    places[row.key, default: []].append(cell)
                 }
-                values[start + index] = row.milliseconds
             }
         }
-        var networks: [(IPNetwork, Int)] = []
-        for (key, start) in stated {
-            if case .network(let network) = key {
-                networks.append((network, start))
-            } else {
-                places[key] = start
-            }
-        }
-        self.networks = inherited(networks)
+        number(stated)
         for region in regions where places[.region(region.name)] != nil {
             self.regions.append(
                 (.region(region.name), region.parts.map { PreparedMatch($0, &lists) }))
@@ -55,28 +60,24 @@ struct Measurements {
 
     func index(of column: LatencyColumn) -> Int? { columns.firstIndex(of: column) }
 
-    /// Gives each network what the wider ones around it say where it says nothing, and networks that
-    /// then say the same one number.
-    private mutating func inherited(_ networks: [(IPNetwork, Int)]) -> [NumberedNetwork] {
-        var result: [NumberedNetwork] = []
+    /// Numbers networks: those that say the same within the same share one.
+    private mutating func number(_ stated: [IPNetwork: [Cell]]) {
+        var numbers: [Run: Int] = [:]
+        // Those around the present one, the widest first.
         var around: [NumberedNetwork] = []
-        var runs: [[Double?]: Int] = [:]
-        for (network, start) in networks.sorted(by: { $0.0.precedes($1.0) }) {
+        for (network, cells) in stated.sorted(by: { $0.key.precedes($1.key) }) {
             while let last = around.last, !last.network.contains(network.address) {
                 around.removeLast()
             }
-            if let wider = around.last {
-                for index in columns.indices where values[start + index] == nil {
-                    values[start + index] = values[wider.number + index]
-                }
+            let run = Run(cells: cells, wider: around.last?.number)
+            let number = numbers[run] ?? runs.count
+            if number == runs.count {
+                numbers[run] = number
+                runs.append(run)
             }
-            let run = Array(values[start..<start + columns.count])
-            let number = runs[run] ?? start
-            runs[run] = number
             around.append(NumberedNetwork(network: network, number: number))
-            result.append(NumberedNetwork(network: network, number: number))
+            networks.append(NumberedNetwork(network: network, number: number))
         }
-        return result
     }
 
     /// The round trips to each column's pool in milliseconds, nil where no row tells.
@@ -84,18 +85,23 @@ struct Measurements {
     /// - Parameter number: of the most specific of `networks` that holds the client.
     func roundTrips(_ location: Location?, _ matchedLists: [Int], number: Int?) -> [Double?] {
         guard !columns.isEmpty else { return [] }
-        var result =
-            number.map { Array(values[$0..<$0 + columns.count]) }
-            ?? Array(repeating: nil, count: columns.count)
+        var result: [Double?] = Array(repeating: nil, count: columns.count)
+        func take(_ cells: [Cell]) {
+            for cell in cells where result[cell.column] == nil {
+                result[cell.column] = cell.milliseconds
+            }
+        }
+        var next = number
+        while let number = next {
+            take(runs[number].cells)
+            next = runs[number].wider
+        }
         guard result.contains(where: { $0 == nil }) else { return result }
         let holding = regions.filter { region in
             region.parts.contains { $0.holds(location, matchedLists) }
         }
         for key in LatencyKey.keys(of: location, regions: holding.map(\.key)) {
-            guard let start = places[key] else { continue }
-            for index in result.indices where result[index] == nil {
-                result[index] = values[start + index]
-            }
+            take(places[key] ?? [])
         }
         return result
     }
