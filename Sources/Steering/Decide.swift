@@ -169,7 +169,9 @@ extension SteeringState {
         if decision.isDisplaced { return hasRoom(child, request, &decision) }
         guard admission(of: child) != .all else { return true }
         _ = request.prefix(&decision)
-        return isAdmitted(child, request.address)
+        if isAdmitted(child, request.address) { return true }
+        if !rooms.isEmpty { decision.refusers |= rooms[Int(child.reference)].mark }
+        return false
     }
 
     /// Whether a client's prefix is in the share of prefixes that a pool takes.
@@ -197,6 +199,7 @@ extension SteeringState {
         // It adds no load while the first address answers.
         other.isDisplaced = false
         other.reach = .all
+        other.refusers = 0
         let choice = take(child, at: 0, request, &other)
         decision.scope = max(decision.scope, other.scope)
         guard choice == .taken, other.pool >= 0, other.pool != decision.pool else { return false }

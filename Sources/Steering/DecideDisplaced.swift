@@ -22,13 +22,16 @@ extension SteeringState {
         return choice
     }
 
-    /// Whether a pool takes this client, whom those before it did not.
+    /// Whether a pool takes this client, whom those before it did not; asked again, it does not.
     func hasRoom(_ child: Child, _ request: Request, _ decision: inout Decision) -> Bool {
+        let room = rooms[Int(child.reference)]
+        guard decision.refusers & room.mark == 0 else { return false }
         let reach = decision.reach
-        let room = UInt64(min(rooms[Int(child.reference)].share, reach))
-        let share = Share(room * UInt64(admission(of: child)) / UInt64(Share.all))
+        let share = Share(
+            UInt64(min(room.share, reach)) * UInt64(admission(of: child)) / UInt64(Share.all))
         guard share < reach else { return true }
         decision.reach = reach - share
+        decision.refusers |= room.mark
         guard share > 0 else { return false }
         let key = request.prefix(&decision).key ^ Purpose.overflow.rawValue
         return mixed(key ^ seed(of: child)) >> 48 * UInt64(reach) < UInt64(share) << 16

@@ -63,6 +63,8 @@ public struct Decision: Sendable, BitwiseCopyable, Hashable {
     public var hasTTL = false
     /// Which share of the displaced clients comes as far in the order as this one has.
     var reach = Share.all
+    /// The marks of those that have not taken it (`Room.mark`).
+    var refusers: UInt64 = 0
     /// The bits by which several origins are drawn, and the spare's.
     var key: UInt64 = 0
     var spareKey: UInt64 = 0

@@ -6,7 +6,8 @@
 //   share(Q)     = min(1, (capacity(Q) - load(Q)) / demand(Q))
 //
 // Of the displaced clients Q takes at most `share`, times what it admits (`SteeringState.hasRoom`): never
-// above its capacity, however many of them come to it first, as far as loads are spread over prefixes.
+// above its capacity, however many of them come to it first, as far as loads are spread over prefixes. So
+// whom it did not take it is not asked for again, where a rule names several services that have it.
 
 /// What a pool has for clients of others.
 struct Room: Sendable, BitwiseCopyable {
@@ -14,6 +15,8 @@ struct Room: Sendable, BitwiseCopyable {
     var share: Share
     /// What it is drawn by while nothing has room: up to 2^31, at least 1.
     var weight: UInt64
+    /// Its bit of `Decision.refusers`; none if no client comes to it more than once.
+    var mark: UInt64
 }
 
 /// The pools of a rule that takes the first in order, where one states its capacity.
@@ -65,7 +68,9 @@ extension Steering {
         return ContiguousArray(
             pools.indices.map { index in
                 let pool = pools[index]
-                var room = Room(share: .all, weight: 0)
+                var room = Room(share: .all, weight: 0, mark: 0)
+                // Beyond 64 some share a mark: then one that has room may not be asked.
+                if let number = revisited[index] { room.mark = 1 << UInt64(number % 64) }
                 // At most 2^30 * 2^31, divided by what is no less.
                 let part = UInt64(pool.worth) << 31 / worth
                 room.weight = max(1, part * UInt64(states[index].admission) / UInt64(Share.all))
@@ -100,5 +105,36 @@ extension Steering {
         return sources.enumerated().map { member, sources in
             sources.reduce(0) { $1 == member ? $0 : $0 + displaced[$1] }
         }
+    }
+}
+
+extension RuleCompiler {
+    /// The pools that a displaced client may come to more than once, numbered.
+    func revisitedPools() -> [Int: Int] {
+        var known: [Int: [Int: Int]] = [:]
+        var result: Set<Int> = []
+        for outcome in outcomes
+        where outcome.hasNested && outcome.hasCapacity && outcome.pick == .firstUsable {
+            result.formUnion(visits(of: outcome, &known).filter { $0.value > 1 }.keys)
+        }
+        return Dictionary(uniqueKeysWithValues: result.sorted().enumerated().map { ($1, $0) })
+    }
+
+    /// How often a client comes to each pool at most.
+    private func visits(of outcome: Outcome, _ known: inout [Int: [Int: Int]]) -> [Int: Int] {
+        guard outcome.hasNested else {
+            return Dictionary(uniqueKeysWithValues: sets[Int(outcome.set)].pools.map { ($0, 1) })
+        }
+        var result: [Int: Int] = [:]
+        for child in children[Int(outcome.head)..<Int(outcome.head) + Int(outcome.headCount)] {
+            var visits = [Int(child.reference): 1]
+            if let inner = child.outcome {
+                visits = known[inner] ?? self.visits(of: outcomes[inner], &known)
+                known[inner] = visits
+            }
+            // Of those that are drawn among, a client comes to one.
+            result.merge(visits, uniquingKeysWith: outcome.pick == .firstUsable ? (+) : max)
+        }
+        return result
     }
 }

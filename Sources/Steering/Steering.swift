@@ -31,6 +31,8 @@ public final class Steering: Sendable {
     let sets: [PoolSet]
     /// Among whom capacities count.
     let neighbourhoods: [Neighbourhood]
+    /// The pools that a displaced client may come to more than once, numbered.
+    let revisited: [Int: Int]
     /// What the names of pools and services hash to.
     let poolSeeds: ContiguousArray<UInt64>
     let serviceSeeds: ContiguousArray<UInt64>
@@ -67,6 +69,7 @@ public final class Steering: Sendable {
         unions = compiler.unions
         sets = compiler.sets
         neighbourhoods = configuration.neighbourhoods
+        revisited = compiler.revisitedPools()
         poolSeeds = ContiguousArray(
             configuration.pools.map { seed(ofName: $0.name, for: .poolName) })
         serviceSeeds = ContiguousArray(

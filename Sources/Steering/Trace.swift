@@ -19,6 +19,7 @@ extension SteeringState {
         var current = decision
         current.isDisplaced = false
         current.reach = .all
+        current.refusers = 0
         var isForced = decision.isForced
         var steps = [
             TraceStep(

@@ -274,6 +274,80 @@ struct CapacityTests {
         }
     }
 
+    @Test("a pool that several services of a rule have is asked for a client once")
+    func visitedAgain() throws {
+        let steering = try makeSteering(
+            pools([
+                ("eu", "load: 100, "), ("us", "capacity: 110, load: 100, "),
+                ("asia", "capacity: 110, load: 100, "), ("last", "capacity: 60, load: 40, "),
+                ("far", "load: 10, "),
+            ]) + """
+                services:
+                  web: { rules: [{ pools: [{ service: e }, { service: u }, { service: a }, far] }] }
+                  e: { rules: [{ pools: [eu, last] }] }
+                  u: { rules: [{ policy: hash, pools: [{ service: v }, { service: w }] }] }
+                  v: { rules: [{ pools: [us, last] }] }
+                  w: { rules: [{ pools: [us, last] }] }
+                  a: { rules: [{ pools: [asia, last] }] }
+                """)
+        #expect(steering.revisited == [3: 0])
+        let counts = try makeState(steering, down: ["eu"]).counts("web", prefixes(20_000))
+        for (name, share) in [("last", 0.2), ("us", 0.1), ("asia", 0.1), ("far", 0.6)] {
+            #expect(abs(Double(counts[name, default: 0]) - share * 20_000) < 280, "\(counts)")
+        }
+    }
+
+    @Test("no pool gets more than its capacity of those that it has room for", arguments: 0..<16)
+    func bounds(seed: Int) throws {
+        var random = SeededGenerator(UInt64(seed * 613 + 7))
+        let names = ["a", "b", "c", "d", "e", "f"]
+        let loads = names.map { _ in Int.random(in: 2...10, using: &random) * 10 }
+        let capacities = loads.map { $0 + Int.random(in: 0...8, using: &random) * 10 }
+        var text = pools(
+            zip(names, zip(loads, capacities)).map {
+                ($0, "load: \($1.0), capacity: \($1.1), ")
+            })
+        text += "services:\n"
+        func entries(_ services: [String], first: String? = nil) -> String {
+            let others = (names.filter { $0 != first } + services.map { "{ service: \($0) }" })
+                .shuffled(using: &random).prefix(Int.random(in: 2...5, using: &random))
+            return ((first.map { [$0] } ?? []) + others).joined(separator: ", ")
+        }
+        var services: [String] = []
+        for name in ["s", "t", "u"] {
+            let policy = ["failover", "failover", "hash"].randomElement(using: &random)!
+            text += "  \(name): { rules: [{ policy: \(policy), pools: [\(entries(services))] }] }\n"
+            services.append(name)
+        }
+        // The clients of each pool are those of one /14.
+        let rules = names.enumerated().map { index, name in
+            "{ match: { networks: 10.\(index * 4).0.0/14 }, pools: [\(entries(services, first: name))] }"
+        }
+        text += "  web: { fallback: a, rules: [\(rules.joined(separator: ", "))] }\n"
+        let steering = try makeSteering(text)
+        let web = try #require(steering.service(named: "web"))
+        for _ in 0..<4 {
+            let down = Set(names.filter { _ in Int.random(in: 0..<3, using: &random) == 0 })
+            let state = makeState(steering, down: down)
+            var got = Array(repeating: 0.0, count: names.count)
+            for home in names.indices {
+                for prefix in 0..<1_024 {
+                    let client = IPAddress(ipv4: 10 << 24 | UInt32(home * 1_024 + prefix) << 8)
+                    let decision = state.decide(service: web, client: Client(client), random: 0)
+                    // Whoever has to be taken by someone is above all capacities.
+                    guard !decision.isForced, decision.reason == .ranked else { continue }
+                    got[Int(decision.pool)] += Double(loads[home]) / 1_024
+                }
+            }
+            for index in names.indices {
+                // Five standard deviations of what 1,024 prefixes of each home can be off by.
+                #expect(
+                    got[index] <= Double(capacities[index]) + 20,
+                    "\(names[index]) of \(capacities) gets \(got) without \(down): \(text)")
+            }
+        }
+    }
+
     @Test("pools whose clients never come are not reckoned with, nor those that only draw")
     func demand() throws {
         let steering = try makeSteering(
