@@ -60,7 +60,7 @@ let package = Package(
             name: "rhumb",
             dependencies: [
                 "DNSWire", "Settings", "Zones", "Geo", "Steering", "Health", "Authority",
-                "Transport", "Cryptography",
+                "Transport", "Cryptography", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE 1
 
+#include <malloc.h>
 #include "CLinux.h"
 
 #include <assert.h>
@@ -63,3 +64,5 @@ void cln_begin_thread(const char *name) {
     strncpy(short_name, name, sizeof short_name - 1);
     pthread_setname_np(pthread_self(), short_name);
 }
+
+void cln_trim_memory(void) { malloc_trim(0); }

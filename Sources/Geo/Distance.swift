@@ -38,6 +38,11 @@ public struct SurfacePoint: Hashable, Sendable, BitwiseCopyable {
         z = sinLatitude
     }
 
+    /// The cosine of the angle to another place as seen from the Earth's centre: the nearer, the larger.
+    public func cosine(to other: SurfacePoint) -> Double {
+        x * other.x + y * other.y + z * other.z
+    }
+
     /// The great-circle distance to another place.
     public func distanceKilometres(to other: SurfacePoint) -> Double {
         let crossX = y * other.z - z * other.y

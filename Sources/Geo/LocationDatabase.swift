@@ -9,7 +9,8 @@ internal import Glibc
 
 /// An open database of the City, Country or ASN kind, any vendor's.
 ///
-/// The file is mapped, not read: replace it by renaming another over it, never by writing into it.
+/// The file is mapped, not read: replace it by renaming another over it, never by writing into it. Where one
+/// is cut off all the same, it counts as one that knows nothing (`isIntact`).
 @safe public final class LocationDatabase: Sendable {
     /// What the records can hold.
     public enum Kind: String, Sendable {
@@ -34,6 +35,7 @@ internal import Glibc
     /// 4 or 6; a database of 4 knows nothing of IPv6 addresses.
     public let ipVersion: Int
 
+    private let fileVersion: FileVersion?
     let tree: SearchTree
     let data: DataSection
     /// Never written after `init`; the library's readers take it as const.
@@ -73,6 +75,7 @@ internal import Glibc
             guard let data = unsafe DataSection(.init(rebasing: file[start...]))
             else { throw Self.damaged(path, "it has no data") }
             self.path = path
+            fileVersion = FileVersion(path)
             self.kind = kind
             self.type = type
             buildDate = unsafe metadata.build_epoch
@@ -116,6 +119,10 @@ internal import Glibc
         return best
     }
 
+    /// Whether the file still has all that was mapped of it: what is cut off can't be read without the
+    /// process ending (SIGBUS). A file that was renamed or removed stays whole for those who have it open.
+    public var isIntact: Bool { fileVersion?.isCut(in: FileVersion(path)) != true }
+
     deinit {
         // Safe: opened in `init`; nothing that reads the mapping outlives its database.
         unsafe MMDB_close(handle)
@@ -147,6 +154,7 @@ internal import Glibc
         var decoder = RecordDecoder(
             data, kind == .asn ? .asn : withCities ? .placeWithCity : .place)
         var seen = OffsetTable()
+        guard isIntact else { return }
         for node in 0..<tree.nodeCount {
             let children = tree.children(of: node)
             for record in [children.left, children.right] where record > tree.nodeCount {
@@ -167,11 +175,12 @@ internal import Glibc
     private func record(of address: IPAddress) -> (offset: Int?, network: IPNetwork) {
         let bits = Int(address.family.rawValue)
         var status: Int32 = 0
-        let result = unsafe lookup(address, &status)
+        let isIntact = isIntact
+        let result = isIntact ? unsafe lookup(address, &status) : unsafe MMDB_lookup_result_s()
         var length = unsafe Int(result.netmask)
         // The library counts from the IPv6 root; an IPv4 space that is one record ends above /96.
         if address.family == .ipv4, ipVersion == 6 { length -= 96 }
-        if status != MMDB_SUCCESS { length = 0 }
+        if status != MMDB_SUCCESS || !isIntact { length = 0 }
         guard let network = IPNetwork(address, length: min(max(length, 0), bits)) else {
             preconditionFailure("a length within the family's bits makes a network")
         }

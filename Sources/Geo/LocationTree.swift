@@ -1,9 +1,10 @@
 // The compiled location tree: an address in, the index of its outcome and the scope out.
 //
 // A flat table of 32-bit entries. The first 16 bits of an address pick an entry of the family's
-// root; an entry is a leaf, or tells where the next bits, four to eight, go on. Where networks are
+// root; an entry is a leaf, or tells where the next bits, two to eight, go on. Where networks are
 // dense a step takes more bits, where they are sparse fewer (level compression, as in the LC-trie
-// of Nilsson and Karlsson), so that few steps are needed and few slots lie idle.
+// of Nilsson and Karlsson), and parts that are alike are there once, so the table stays small: what a
+// query costs here is cache lines, not steps.
 
 public import DNSWire
 
@@ -25,13 +26,10 @@ public struct LocationMatch: Hashable, Sendable, BitwiseCopyable {
 public final class LocationTree: Sendable {
     /// Both roots, then the nodes: see `Entry`.
     private let table: FlatArray<UInt32>
-    /// How many networks differ from their neighbours, in both families.
-    public let networkCount: Int
 
-    init(table: [UInt32], networkCount: Int) {
+    init(table: [UInt32]) {
         precondition(table.count >= 2 * Entry.rootSlots, "a tree has a root for each family")
         self.table = FlatArray(table)
-        self.networkCount = networkCount
     }
 
     /// Returns the outcome of an address and the scope it has there; neither locks nor allocates.
@@ -40,45 +38,46 @@ public final class LocationTree: Sendable {
     /// from the IPv6 address's start to the IPv4 bits that mattered.
     public func lookup(_ address: IPAddress) -> LocationMatch {
         guard address.family == .ipv6 else {
-            return match(walk(root: 0, high: address.high, low: 0), offset: 0)
+            return walk(root: 0, high: address.high, low: 0)
         }
-        let leaf = walk(root: Entry.rootSlots, high: address.high, low: address.low)
-        let outcome = Entry.outcome(ofLeaf: leaf)
-        guard outcome >= BinaryTree.firstFold,
+        let match = walk(root: Entry.rootSlots, high: address.high, low: address.low)
+        guard match.outcome >= BinaryTree.firstFold,
             let space = FoldedSpace(
-                rawValue: UInt8(truncatingIfNeeded: outcome - BinaryTree.firstFold))
-        else { return match(leaf, offset: 0) }
+                rawValue: UInt8(truncatingIfNeeded: match.outcome - BinaryTree.firstFold))
+        else { return match }
         let inner = space.ipv4(high: address.high, low: address.low)
-        return match(walk(root: 0, high: inner.high, low: 0), offset: UInt8(space.offset))
+        var result = walk(root: 0, high: inner.high, low: 0)
+        result.scope &+= UInt8(space.offset)
+        return result
     }
 
-    @inline(__always)
-    private func match(_ leaf: UInt32, offset: UInt8) -> LocationMatch {
-        LocationMatch(
-            outcome: Entry.outcome(ofLeaf: leaf), scope: offset &+ Entry.depth(ofLeaf: leaf))
-    }
-
-    /// Returns the leaf that an address leads to.
+    /// Returns what the leaf says that an address leads to.
     ///
-    /// Ends, as each node stands behind the one that leads to it.
+    /// Ends, as each step leads to a part of the binary tree that the table was packed from.
     @inline(__always)
-    private func walk(root: Int, high: UInt64, low: UInt64) -> UInt32 {
+    private func walk(root: Int, high: UInt64, low: UInt64) -> LocationMatch {
         var entry = table[root &+ Int(truncatingIfNeeded: high >> UInt64(64 - Entry.rootBits))]
         var bits = high &<< UInt64(Entry.rootBits) | low &>> UInt64(64 - Entry.rootBits)
         var rest = low &<< UInt64(Entry.rootBits)
+        var depth: UInt64 = 0
+        var stride = UInt64(Entry.rootBits)
         while !Entry.isLeaf(entry) {
-            let stride = Entry.stride(ofNode: entry)
+            depth = depth &+ stride
+            stride = Entry.stride(ofNode: entry)
             let slot = Int(truncatingIfNeeded: bits &>> (64 &- stride))
             entry = table[Entry.index(ofNode: entry) &+ slot]
             bits = bits &<< stride | rest &>> (64 &- stride)
             rest = rest &<< stride
         }
-        return entry
+        return LocationMatch(
+            outcome: Entry.outcome(ofLeaf: entry),
+            scope: UInt8(truncatingIfNeeded: depth) &+ Entry.depth(ofLeaf: entry))
     }
 }
 
 /// A table entry. A leaf has its top bit set, then 8 bits of depth and 23 of outcome; a node has
-/// 4 bits of stride, from 1 on, and 27 of index.
+/// 4 bits of stride, from 1 on, and 27 of index. A leaf's depth counts from the node that it is an entry of, so
+/// that a node is the same wherever it stands.
 enum Entry {
     /// How many bits the roots take at once: 256 KiB each.
     static let rootBits = 16

@@ -1,5 +1,5 @@
-// Services become outcomes: which rule a place matches, and what that rule chooses among for it. The
-// one walk over all places is `Geography.compile`'s; this says what each of them comes out as.
+// Services become outcomes: which rule a place matches, and what that rule chooses among for it.
+// `ShapeTable` has the trees, whose numbers say so without naming pools; here the pools come in.
 //
 // Equal lists of rules share everything; lists that differ only in which pools stand at the same
 // places share a tree. Many services over the same few sites walk the database once.
@@ -10,7 +10,6 @@ internal import Geo
 /// Compiles the services of one configuration.
 struct RuleCompiler {
     private let configuration: SteeringConfiguration
-    private let geography: Geography
     private(set) var trees: [LocationTree] = []
     private(set) var outcomes: ContiguousArray<Outcome> = []
     private(set) var children: ContiguousArray<Child> = []
@@ -20,14 +19,25 @@ struct RuleCompiler {
     /// The first is that of no pool.
     private(set) var sets = [PoolSet(pools: [], hasCapacity: false)]
     private var setIndexes: [[Int]: UInt32] = [:]
-    private var compiled: [ServiceContent: CompiledService] = [:]
-    private var shapes: [[RuleShape]: Shape] = [:]
+    let shapes: ShapeTable
+    private var compiled: [ServiceContent: (service: CompiledService, idleRules: [Int])] = [:]
+    /// The index of each shape's tree.
+    private var treeIndexes: [ServiceShape: Int32] = [:]
     /// By service: what its outcomes have in common, rule by rule.
     private var parts: [Int: [RulePart]] = [:]
 
-    init(_ configuration: SteeringConfiguration, _ geography: Geography) {
+    /// - Parameters:
+    ///   - known: shapes that were compiled with the same geography.
+    ///   - count: how many trees may be compiled at once.
+    init(
+        _ configuration: SteeringConfiguration, _ geography: Geography, reusing known: ShapeTable,
+        atOnce count: Int
+    ) throws(GeoError) {
         self.configuration = configuration
-        self.geography = geography
+        var contents: Set<ServiceContent> = []
+        let distinct = configuration.services.filter { contents.insert(.init($0)).inserted }
+        shapes = try known.holding(
+            distinct.map { ServiceShape($0, configuration) }, geography, atOnce: count)
     }
 
     /// A service without its name and its places in the file.
@@ -41,25 +51,33 @@ struct RuleCompiler {
 
         var rules: [Rule]
         var answersAll: Bool
+
+        init(_ service: Service) {
+            rules = service.rules.map {
+                .init(match: $0.match, policy: $0.policy, pools: $0.pools, spare: $0.spare)
+            }
+            answersAll = service.whenAllDown == .all
+        }
     }
 
-    mutating func compile(_ index: Int) throws(GeoError) -> CompiledService {
+    mutating func compile(_ index: Int) -> CompiledService {
         let service = configuration.services[index]
-        let content = ServiceContent(
-            rules: service.rules.map {
-                .init(match: $0.match, policy: $0.policy, pools: $0.pools, spare: $0.spare)
-            }, answersAll: service.whenAllDown == .all)
+        let content = ServiceContent(service)
         var result: CompiledService
-        let shape = try shape(of: service)
         if let shared = compiled[content] {
-            result = shared
+            result = shared.service
+            idleRules.append(shared.idleRules)
         } else {
-            result = addOutcomes(of: index, shape)
-            compiled[content] = result
+            let key = ServiceShape(service, configuration)
+            guard let shape = shapes[key] else {
+                preconditionFailure("the shapes of all services are there from the start")
+            }
+            result = addOutcomes(of: index, shape, tree: treeIndex(of: shape, key))
+            let reached = Set(shape.outcomes.compactMap(\.rule))
+            idleRules.append(
+                shape.tree == nil ? [] : service.rules.indices.filter { !reached.contains($0) })
+            compiled[content] = (result, idleRules[index])
         }
-        let reached = Set(shape.outcomes.compactMap(\.rule))
-        idleRules.append(
-            shape.tree < 0 ? [] : service.rules.indices.filter { !reached.contains($0) })
         result.fallback = service.fallback.map(Int32.init) ?? -1
         result.whenAllDown = service.whenAllDown
         result.clientSubnet = service.clientSubnet
@@ -70,270 +88,6 @@ struct RuleCompiler {
             result.answersByHost = configuration.pools[pool].answersByHost
         }
         return result
-    }
-}
-
-// MARK: - Shapes: what decides which outcomes there are and who gets which
-
-/// What of a rule a location tree depends on.
-private struct RuleShape: Hashable {
-    /// Something to choose among; a pool, if `nested` is empty.
-    struct Candidate: Hashable {
-        var candidate: Policy.Candidate
-        var nested: [RuleShape]
-    }
-
-    var match: Match?
-    var policy: Policy
-    var candidates: [Candidate]
-    /// What its candidates' sites count by their `column`; empty unless the policy uses measurements.
-    var columns: [LatencyColumn] = []
-    /// The regions that these name, in the order in which they count.
-    var regions: [Region] = []
-
-    /// It, and those of the services that it names.
-    var withNested: [RuleShape] { [self] + candidates.flatMap(\.nested).flatMap(\.withNested) }
-
-    /// Whether it, or one of a service that it names, asks for cities.
-    var usesCities: Bool {
-        ((match?.everyMatch ?? []) + regions.flatMap(\.parts)).contains { $0.cities != nil }
-            || candidates.contains { $0.nested.contains(where: \.usesCities) }
-    }
-
-    /// The AS numbers that it, or one of a service that it names, asks for.
-    var asns: Set<UInt32> {
-        let matches = (match?.everyMatch ?? []) + regions.flatMap(\.parts)
-        var result = Set(matches.flatMap { $0.asns ?? [] })
-        for rule in candidates.flatMap(\.nested) { result.formUnion(rule.asns) }
-        return result
-    }
-
-    /// Whether it, or one of a service that it names, asks who or where a client is beyond its address.
-    var usesPlaces: Bool {
-        policy.dependsOnPlace
-            || match?.everyMatch.contains { $0.namesPlaces || $0.asns != nil } ?? false
-            || candidates.contains { $0.nested.contains(where: \.usesPlaces) }
-    }
-
-    /// Whether it gives everyone the same outcome.
-    var isSameForEveryone: Bool {
-        match == nil && !policy.dependsOnPlace
-            && candidates.allSatisfy { $0.nested.first?.isSameForEveryone ?? true }
-    }
-}
-
-/// What rules of one shape have in common.
-private struct Shape {
-    /// The index of the tree; negative if the only outcome is the same for everyone.
-    var tree: Int32
-    /// What the tree's numbers mean.
-    var outcomes: [OutcomeKey] = []
-}
-
-/// An outcome without its pools: which rule matched, and the positions in it, best first.
-private struct OutcomeKey: Hashable {
-    struct Choice: Hashable {
-        /// The position in the rule's list.
-        var position: Int
-        /// What another service comes out as: one, or none for a pool.
-        var nested: [OutcomeKey] = []
-    }
-
-    /// Whether it is that of clients whom nobody knows.
-    var prefersResolver = false
-    /// The index of the rule; nil if none matched.
-    var rule: Int?
-    /// Those that the place decides about; the others follow in the rule's own order.
-    var head: [Choice] = []
-}
-
-extension RuleCompiler {
-    private mutating func shape(of service: Service) throws(GeoError) -> Shape {
-        let key = ruleShapes(of: service)
-        if let known = shapes[key] { return known }
-        let new = try compileShape(key)
-        shapes[key] = new
-        return new
-    }
-
-    private func ruleShapes(of service: Service) -> [RuleShape] {
-        service.rules.map { rule in
-            var shape = RuleShape(match: rule.match, policy: rule.policy, candidates: [])
-            shape.candidates = rule.pools.map { reference in
-                let candidate = candidate(reference, rule.policy, &shape.columns)
-                guard case .service(let index) = reference.target else {
-                    return .init(candidate: candidate, nested: [])
-                }
-                return .init(
-                    candidate: candidate, nested: ruleShapes(of: configuration.services[index]))
-            }
-            shape.regions = configuration.regions(named: shape.columns.flatMap(\.regions))
-            return shape
-        }
-    }
-
-    /// - Parameter columns: gets those of its pools that it lacks, if the policy uses them.
-    private func candidate(
-        _ reference: PoolReference, _ policy: Policy, _ columns: inout [LatencyColumn]
-    ) -> Policy.Candidate {
-        var sites: [Policy.Site] = []
-        for pool in configuration.pools(of: reference.target).map({ configuration.pools[$0] }) {
-            var site = Policy.Site(point: pool.location.map(SurfacePoint.init))
-            if policy.usesMeasurements, let column = configuration.latency.columns[pool.name] {
-                site.column = columns.firstIndex(of: column) ?? columns.count
-                if site.column == columns.count { columns.append(column) }
-            }
-            sites.append(site)
-        }
-        return Policy.Candidate(sites: sites, bias: reference.bias)
-    }
-
-    private mutating func compileShape(_ rules: [RuleShape]) throws(GeoError) -> Shape {
-        var lists = NetworkLists()
-        let everyRule = rules.flatMap(\.withNested)
-        let measurements = Measurements(
-            everyRule.lazy.flatMap(\.columns),
-            regions: configuration.regions(named: everyRule.flatMap(\.regions).map(\.name)), &lists)
-        let prepared = rules.map { PreparedRule($0, measurements, &lists) }
-        if rules.first?.isSameForEveryone == true {
-            // Nobody's place matters, so the scope is 0 and no database need be walked.
-            return Shape(tree: -1, outcomes: [PreparedRule.outcome(prepared, ClientFacts())])
-        }
-        let usesCities = rules.contains(where: \.usesCities)
-        let usesPlaces = rules.contains(where: \.usesPlaces)
-        let asns = rules.reduce(into: Set()) { $0.formUnion($1.asns) }
-        let fallback = geography.overrides.fallback?.location
-        // One list more, to know what is in special-purpose space.
-        let special = lists.all.count
-        var interned: [OutcomeKey: UInt32] = [:]
-        var shape = Shape(tree: Int32(trees.count))
-        let tree = try geography.compile(
-            networks: lists.all + [SpecialSpace.networks.map(\.network)],
-            numbered: measurements.networks, asns: asns.union(measurements.systems),
-            withCities: usesCities
-        ) { location, matchedLists, number in
-            let isSpecial = matchedLists.last == special
-            let matchedLists = isSpecial ? Array(matchedLists.dropLast()) : matchedLists
-            var located = location
-            if let fallback, location?.isPlace != true {
-                located = fallback.with(asn: location?.asn)
-            }
-            let facts = ClientFacts(
-                location: located, matchedLists: matchedLists,
-                measured: measurements.roundTrips(located, matchedLists, number: number))
-            var key = PreparedRule.outcome(prepared, facts)
-            // Where no place is asked for, a public address is as good as any other.
-            key.prefersResolver =
-                location == nil && number == nil && matchedLists.isEmpty
-                && (isSpecial || usesPlaces)
-            if let known = interned[key] { return known }
-            let number = UInt32(shape.outcomes.count)
-            shape.outcomes.append(key)
-            interned[key] = number
-            return number
-        }
-        trees.append(tree)
-        return shape
-    }
-}
-
-/// A match whose networks are among the lists that are laid into the location tree.
-struct PreparedMatch {
-    private let match: Match
-    /// The index of its list of networks.
-    private let networks: Int?
-    private let regions: [PreparedMatch]
-    private let any: [PreparedMatch]
-    private let none: [PreparedMatch]
-
-    init(_ match: Match, _ lists: inout NetworkLists) {
-        self.match = match
-        networks = match.networks.map { lists.index(of: $0) }
-        regions = match.regions?.flatMap(\.parts).map { PreparedMatch($0, &lists) } ?? []
-        any = match.any?.map { PreparedMatch($0, &lists) } ?? []
-        none = match.none?.map { PreparedMatch($0, &lists) } ?? []
-    }
-
-    /// As `Match.firstMismatch`, for a place and the lists that hold the client.
-    func holds(_ location: Location?, _ matchedLists: [Int]) -> Bool {
-        if let networks, !matchedLists.contains(networks) { return false }
-        guard match.firstMismatchOfPlace(location) == nil else { return false }
-        let holds = { (inner: PreparedMatch) in inner.holds(location, matchedLists) }
-        return (match.regions == nil || regions.contains(where: holds))
-            && (match.any == nil || any.contains(where: holds)) && !none.contains(where: holds)
-    }
-}
-
-/// Lists of networks, each distinct one once.
-struct NetworkLists {
-    private(set) var all: [[IPNetwork]] = []
-    private var indexes: [Set<IPNetwork>: Int] = [:]
-
-    mutating func index(of networks: Set<IPNetwork>) -> Int {
-        if let known = indexes[networks] { return known }
-        indexes[networks] = all.count
-        all.append(Array(networks))
-        return all.count - 1
-    }
-}
-
-/// What rules may go by.
-private struct ClientFacts {
-    /// Nil if nobody knows where the client is.
-    var location: Location?
-    /// The lists of networks that hold the client.
-    var matchedLists: [Int] = []
-    /// As `Measurements.roundTrips` has them.
-    var measured: [Double?] = []
-}
-
-/// A rule ready to be asked of places.
-private struct PreparedRule {
-    let match: PreparedMatch?
-    let policy: Policy
-    let candidates: [Policy.Candidate]
-    let nested: [[PreparedRule]]
-
-    init(_ shape: RuleShape, _ measurements: Measurements, _ lists: inout NetworkLists) {
-        match = shape.match.map { PreparedMatch($0, &lists) }
-        policy = shape.policy
-        // The rule counts its own columns, clients' measured round trips are those of all rules.
-        let columns = shape.columns.map { measurements.index(of: $0) }
-        candidates = shape.candidates.map(\.candidate).map { candidate in
-            var candidate = candidate
-            for index in candidate.sites.indices {
-                candidate.sites[index].column = candidate.sites[index].column.flatMap {
-                    columns[$0]
-                }
-            }
-            return candidate
-        }
-        nested = shape.candidates.map { $0.nested.map { PreparedRule($0, measurements, &lists) } }
-    }
-
-    /// What rules say of a place.
-    static func outcome(_ rules: [PreparedRule], _ facts: ClientFacts) -> OutcomeKey {
-        let index = rules.firstIndex {
-            $0.match?.holds(facts.location, facts.matchedLists) ?? true
-        }
-        guard let index else { return OutcomeKey(rule: nil) }
-        let rule = rules[index]
-        let client = Policy.Client(
-            point: facts.location?.coordinates.map(SurfacePoint.init), measured: facts.measured)
-        var order = rule.policy.order(rule.candidates, client)
-        guard rule.nested.contains(where: { !$0.isEmpty }) else {
-            return OutcomeKey(rule: index, head: order.map { .init(position: $0) })
-        }
-        // What other services say differs from place to place, so nothing is left to the rest.
-        order += rule.policy.rest(rule.candidates).filter { !order.contains($0) }
-        return OutcomeKey(
-            rule: index,
-            head: order.map { position in
-                let nested = rule.nested[position]
-                return .init(
-                    position: position,
-                    nested: nested.isEmpty ? [] : [outcome(nested, facts)])
-            })
     }
 }
 
@@ -349,7 +103,18 @@ private struct RulePart {
 }
 
 extension RuleCompiler {
-    private mutating func addOutcomes(of service: Int, _ shape: Shape) -> CompiledService {
+    /// The index of a shape's tree; negative if it needs none.
+    private mutating func treeIndex(of shape: Shape, _ key: ServiceShape) -> Int32 {
+        guard let tree = shape.tree else { return -1 }
+        if let known = treeIndexes[key] { return known }
+        trees.append(tree)
+        treeIndexes[key] = Int32(trees.count - 1)
+        return Int32(trees.count - 1)
+    }
+
+    private mutating func addOutcomes(
+        of service: Int, _ shape: Shape, tree: Int32
+    ) -> CompiledService {
         let first = outcomes.count
         // The tree counts through the service's own outcomes; those of others come behind them.
         outcomes += shape.outcomes.map { _ in Outcome(service: UInt32(service)) }
@@ -357,7 +122,7 @@ extension RuleCompiler {
         for (offset, key) in shape.outcomes.enumerated() {
             outcomes[first + offset] = outcome(of: service, key, &nested)
         }
-        return CompiledService(tree: shape.tree, outcome: UInt32(first))
+        return CompiledService(tree: tree, outcome: UInt32(first))
     }
 
     private struct NestedKey: Hashable {
@@ -442,7 +207,9 @@ extension RuleCompiler {
             if rule.pools.allSatisfy({ $0.pool != nil }) {
                 part.set = set(of: rule.pools.map { Child(pool: $0.pool ?? 0, weight: 0) })
                 var columns: [LatencyColumn] = []
-                let candidates = rule.pools.map { candidate($0, rule.policy, &columns) }
+                let candidates = rule.pools.map {
+                    configuration.candidate($0, rule.policy, &columns)
+                }
                 for position in rule.policy.rest(candidates) {
                     let reference = rule.pools[position]
                     children.append(Child(pool: reference.pool ?? 0, weight: reference.weight))

@@ -39,9 +39,24 @@ public final class Steering: Sendable {
     let logarithms = LogarithmTable()
     /// By service: the rules that no network comes to, by index.
     let idleRules: [[Int]]
+    /// What the next one may use again.
+    private let shapes: ShapeTable
+
+    /// How many trees are compiled at once unless said otherwise: more threads would wait for memory, and
+    /// each takes up to 150 MB while it compiles a full City database.
+    public static let treesAtOnce = 4
 
     /// Compiles; walks the whole database once for each distinct list of rules that uses places.
-    public init(_ configuration: SteeringConfiguration, geography: Geography) throws(GeoError) {
+    ///
+    /// - Parameters:
+    ///   - previous: what was compiled before. Where geography says the same, the trees of lists of
+    ///     rules that it has are taken over.
+    ///   - treesAtOnce: how many cores to use at most.
+    public init(
+        _ configuration: SteeringConfiguration, geography: Geography,
+        reusing previous: Steering? = nil,
+        treesAtOnce: Int = Steering.treesAtOnce
+    ) throws(GeoError) {
         self.configuration = configuration
         self.geography = geography
         addresses = configuration.pools.enumerated().flatMap { pool, settings in
@@ -52,10 +67,12 @@ public final class Steering: Sendable {
             }.map { SteeredAddress(address: $0, pool: pool, origin: $1, monitor: settings.monitor) }
         }
         hosts = configuration.pools.flatMap { $0.origins.compactMap(\.host) }
-        var compiler = RuleCompiler(configuration, geography)
-        var services: ContiguousArray<CompiledService> = []
-        for index in configuration.services.indices { services.append(try compiler.compile(index)) }
-        self.services = services
+        let known = previous.flatMap { $0.geography.isSame(as: geography) ? $0.shapes : nil }
+        var compiler = try RuleCompiler(
+            configuration, geography, reusing: known ?? ShapeTable(), atOnce: treesAtOnce)
+        services = ContiguousArray(
+            configuration.services.indices.map { compiler.compile($0) })
+        shapes = compiler.shapes
         serviceIndexes = Dictionary(
             configuration.services.enumerated().map { ($1.name, $0) }
         ) { first, _ in first }
@@ -102,6 +119,9 @@ public final class Steering: Sendable {
     /// How many location trees there are: one for each distinct list of rules that uses places,
     /// which pools those rules name not counted, only where these are.
     public var treeCount: Int { trees.count }
+
+    /// How many of the trees were compiled by `init`; the others are those of its `previous`.
+    public var compiledTreeCount: Int { shapes.compiledTrees }
 }
 
 // MARK: - What compilation yields

@@ -72,16 +72,6 @@ func hostName() -> String {
     return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
 
-/// The day of a Unix time, as `2026-11-22`.
-func dayText(_ seconds: UInt64) -> String {
-    var time = time_t(clamping: seconds)
-    var parts = unsafe tm()
-    // Safe: both outlive the call; the time zone, a pointer, is not looked at.
-    guard unsafe gmtime_r(&time, &parts) != nil else { return "?" }
-    let padded = { (value: Int32) in value < 10 ? "0\(value)" : "\(value)" }
-    return unsafe "\(parts.tm_year + 1900)-\(padded(parts.tm_mon + 1))-\(padded(parts.tm_mday))"
-}
-
 /// Prints to standard error.
 func printError(_ text: String) {
     var octets = Array(text.utf8)

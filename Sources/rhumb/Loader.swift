@@ -2,6 +2,7 @@
 // becomes a `Loaded` or none does. `serve`, `check`, `explain` and a reload all come through here.
 
 import Authority
+import CLinux
 import Cryptography
 import DNSWire
 import Geo
@@ -17,6 +18,11 @@ struct Loaded: Sendable {
     var content: Content
     var geography: Geography
     var probes: ProbePlan
+    /// What answers say apart from the zones' data: `content` was made with it.
+    var answers: AnswerSettings
+    /// What the databases were chosen from, and what was refused as their successor.
+    var databaseFiles: DatabaseFiles
+    var refusedFiles: DatabaseFiles?
 
     /// One line for the log: what is there.
     var summary: String {
@@ -35,6 +41,30 @@ struct Loaded: Sendable {
             + "\(counted(configuration.services.count, "service")) over "
             + "\(counted(configuration.pools.count, "pool")), "
             + "\(counted(probes.probeCount, "probe target")); \(database)\(systems)"
+    }
+}
+
+extension Loaded {
+    /// What compiling took, for the log of a running server; empty where there are no trees.
+    var treeSummary: String {
+        let count = content.steering.treeCount
+        guard count > 0 else { return "" }
+        let compiled = content.steering.compiledTreeCount
+        return "; \(counted(compiled, "location tree")) compiled, \(count - compiled) kept"
+    }
+
+    /// What is different about the databases; nil if nothing is.
+    func databaseChange(to new: Loaded) -> String? {
+        let pairs = [
+            (geography.database, new.geography.database),
+            (geography.asnDatabase, new.geography.asnDatabase),
+        ]
+        let changes = pairs.compactMap { old, new -> String? in
+            guard old !== new else { return nil }
+            let name = new.map { "\($0.path): \($0.facts.summary)" } ?? "no database"
+            return old.map { "\(name) replaces \($0.facts.summary)" } ?? "\(name) is new"
+        }
+        return changes.isEmpty ? nil : changes.joined(separator: "; ")
     }
 }
 
@@ -61,13 +91,16 @@ struct Loader: Sendable {
     /// Returns what the files say, or nil with the reasons among the diagnostics.
     ///
     /// - Parameters:
-    ///   - latency: the round trips in force, which those of the file replace where they differ by
-    ///     more than the margin.
+    ///   - previous: what is in force. Its trees are kept where they still hold, its databases where there
+    ///     are no others or these are refused, and its round trips as long as those of the file
+    ///     differ by no more than the margin.
     ///   - withZones: gets the zones as they were read, whatever else is wrong.
     func load(
-        _ diagnostics: inout Diagnostics, after latency: LatencyTable? = nil,
+        _ diagnostics: inout Diagnostics, after previous: Loaded? = nil,
         withZones: ([ZoneSource]) -> Void = { _ in }
     ) -> Loaded? {
+        // What loading took is more than what is kept.
+        defer { cln_trim_memory() }
         guard directoryExists(directory) else {
             diagnostics.error(
                 at: SourcePosition(file: directory),
@@ -83,10 +116,14 @@ struct Loader: Sendable {
         var configuration = SteeringConfiguration.parse(
             poolFiles.files, latency: loadLatency(settings, &diagnostics),
             monitors: &monitorEntries, diagnostics: &diagnostics)
-        if let latency { configuration?.settleLatency(after: latency) }
-        let geography = loadGeography(settings, &diagnostics)
+        if let latency = previous?.content.steering.configuration.latency {
+            configuration?.settleLatency(after: latency)
+        }
+        let databases = loadDatabases(settings, after: previous, &diagnostics)
+        let overrides = loadOverrides(settings, &diagnostics)
         let monitors = Monitor.read(monitorEntries, &diagnostics)
-        guard let zones = zones.set, let configuration, let geography, !diagnostics.hasErrors else {
+        guard let zones = zones.set, let configuration, let databases, !diagnostics.hasErrors
+        else {
             if poolFiles.isComplete,
                 let services = SteeringConfiguration.statedServices(poolFiles.files)
             {
@@ -96,31 +133,88 @@ struct Loader: Sendable {
             }
             return nil
         }
-        let steering: Steering
+        let geography = Geography(
+            database: databases.chosen.places, asnDatabase: databases.chosen.systems,
+            overrides: overrides)
+        guard
+            let content = link(
+                zones, configuration, geography, answers, after: previous, &diagnostics)
+        else { return nil }
+        return Loaded(
+            settings: settings, content: content, geography: geography,
+            probes: ProbePlan(
+                configuration, addresses: content.steering.addresses, monitors: monitors),
+            answers: answers, databaseFiles: databases.files, refusedFiles: databases.refused)
+    }
+
+    /// Does the same with other databases alone: all else stays as it is in force, whatever the files
+    /// say by now.
+    ///
+    /// - Returns: what is in force from now on; nil with the reason among the diagnostics.
+    func loadDatabases(
+        after previous: Loaded, _ diagnostics: inout Diagnostics
+    ) -> Loaded? {
+        // What loading took is more than what is kept.
+        defer { cln_trim_memory() }
+        guard let databases = loadDatabases(previous.settings, after: previous, &diagnostics)
+        else { return nil }
+        var loaded = previous
+        loaded.databaseFiles = databases.files
+        loaded.refusedFiles = databases.refused
+        loaded.geography = Geography(
+            database: databases.chosen.places, asnDatabase: databases.chosen.systems,
+            overrides: previous.geography.overrides)
+        guard !loaded.geography.isSame(as: previous.geography) else { return loaded }
+        let old = previous.content
+        guard
+            let content = link(
+                old.zones, old.steering.configuration, loaded.geography, previous.answers,
+                after: previous, &diagnostics)
+        else { return nil }
+        loaded.content = content
+        return loaded
+    }
+
+    /// Compiles steering and links it to the zones; nil with the reasons among the diagnostics.
+    private func link(
+        _ zones: ZoneSet, _ configuration: SteeringConfiguration, _ geography: Geography,
+        _ answers: AnswerSettings, after previous: Loaded?, _ diagnostics: inout Diagnostics
+    ) -> Content? {
         do {
-            steering = try Steering(configuration, geography: geography)
+            // A server that answers meanwhile has other use for its cores.
+            let steering = try Steering(
+                configuration, geography: geography, reusing: previous?.content.steering,
+                treesAtOnce: previous == nil ? Steering.treesAtOnce : 1)
+            return Content(
+                zones: zones, steering: steering, answers: answers, diagnostics: &diagnostics)
         } catch {
             diagnostics.error(at: SourcePosition(file: error.path), error.message)
             return nil
         }
-        guard
-            let content = Content(
-                zones: zones, steering: steering, answers: answers, diagnostics: &diagnostics)
-        else { return nil }
-        return Loaded(
-            settings: settings, content: content, geography: geography,
-            probes: ProbePlan(configuration, addresses: steering.addresses, monitors: monitors))
     }
 
     /// Does what `load` does on a thread that may block: reading and compiling can take seconds.
     ///
     /// - Throws: `CancellationError` alone.
-    func loadAside(after latency: LatencyTable? = nil) async throws -> (
+    func loadAside(after previous: Loaded? = nil) async throws -> (
         loaded: Loaded?, diagnostics: Diagnostics
     ) {
-        try await NIOThreadPool.singleton.runIfActive { [self] in
+        try await aside { diagnostics in load(&diagnostics, after: previous) }
+    }
+
+    /// Does what `loadDatabases` does, likewise.
+    func loadDatabasesAside(after previous: Loaded) async throws -> (
+        loaded: Loaded?, diagnostics: Diagnostics
+    ) {
+        try await aside { diagnostics in loadDatabases(after: previous, &diagnostics) }
+    }
+
+    private func aside(
+        _ load: @escaping @Sendable (inout Diagnostics) -> Loaded?
+    ) async throws -> (loaded: Loaded?, diagnostics: Diagnostics) {
+        try await NIOThreadPool.singleton.runIfActive {
             var diagnostics = Diagnostics()
-            let loaded = load(&diagnostics, after: latency)
+            let loaded = load(&diagnostics)
             return (loaded, diagnostics)
         }
     }
@@ -223,47 +317,24 @@ struct Loader: Sendable {
         return (files, files.count == names.count)
     }
 
-    /// Opens the databases that are meant and reads the overrides beside them.
-    private func loadGeography(
+    /// Reads the overrides beside the databases.
+    private func loadOverrides(
         _ settings: ServerSettings, _ diagnostics: inout Diagnostics
-    ) -> Geography? {
-        let place = path(settings.geo)
-        let isFile = place.hasSuffix(".mmdb")
-        if let position = settings.geoPosition, !isFile, !directoryExists(place) {
-            diagnostics.error(
-                at: position, "geo: \(place) is not a directory; name one, or a file NAME.mmdb")
-            return nil
-        }
+    ) -> LocationOverrides {
         let directory = geoDirectory(settings)
-        var database: LocationDatabase?
-        var asnDatabase: LocationDatabase?
-        do {
-            database = isFile ? try LocationDatabase(path: place) : try newestDatabase(in: place)
-            let files = listDirectory(directory, suffix: ".mmdb") ?? []
-            // Where one file is named, the others there are nobody's choice: a damaged one is no fault.
-            let readable =
-                isFile ? files.filter { (try? LocationDatabase(path: $0, [.asn])) != nil } : files
-            asnDatabase = try LocationDatabase.best(among: readable, [.asn])
-        } catch {
-            diagnostics.error(at: SourcePosition(file: error.path), error.message)
-            return nil
-        }
         for name in listDirectory(directory, suffix: ".mmdb.gz") ?? [] {
             warnOfName(name, "unpack it with gunzip", &diagnostics)
         }
         warnOfName(directory + "/overrides.yml", "rename it to overrides.yaml", &diagnostics)
-        var overrides = LocationOverrides()
         let file = directory + "/overrides.yaml"
-        if fileExists(file), let text = readText(file, &diagnostics),
+        guard fileExists(file), let text = readText(file, &diagnostics),
             let root = parseSettings(text, file: file, diagnostics: &diagnostics)
-        {
-            overrides = LocationOverrides.parse(root, &diagnostics)
-        }
-        return Geography(database: database, asnDatabase: asnDatabase, overrides: overrides)
+        else { return LocationOverrides() }
+        return LocationOverrides.parse(root, &diagnostics)
     }
 
     /// Where the files beside the database are.
-    private func geoDirectory(_ settings: ServerSettings) -> String {
+    func geoDirectory(_ settings: ServerSettings) -> String {
         let place = path(settings.geo)
         return place.hasSuffix(".mmdb") ? parentDirectory(place) : place
     }
@@ -284,14 +355,6 @@ struct Loader: Sendable {
         }
     }
 
-    /// The database to use: the best of those a user put there, else the coarse one that is shipped.
-    private func newestDatabase(in directory: String) throws(GeoError) -> LocationDatabase? {
-        let files = listDirectory(directory, suffix: ".mmdb") ?? []
-        let own = files.filter { !$0.hasSuffix("/world.mmdb") }
-        if let best = try LocationDatabase.best(among: own) { return best }
-        return try LocationDatabase.best(among: files)
-    }
-
     /// Warns of a file whose name is nearly one that is read.
     private func warnOfName(_ file: String, _ cure: String, _ diagnostics: inout Diagnostics) {
         guard fileExists(file) else { return }
@@ -299,7 +362,7 @@ struct Loader: Sendable {
     }
 
     /// Paths in settings are relative to the directory.
-    private func path(_ name: String) -> String {
+    func path(_ name: String) -> String {
         name.hasPrefix("/") ? name : directory == "." ? name : directory + "/" + name
     }
 }

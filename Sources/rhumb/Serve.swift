@@ -10,7 +10,8 @@ struct Serve: AsyncParsableCommand {
         usage: "rhumb serve [--listen <address> ...] [-C <directory>] [--config <file>]",
         discussion: """
             SIGHUP reads all files again: if anything is wrong, every finding is logged and nothing \
-            changes. SIGTERM and SIGINT end the server.
+            changes. New geo databases are put in force by themselves, or refused with a reason (geo_watch \
+            in rhumb.yaml). SIGTERM and SIGINT end the server.
             """)
 
     @OptionGroup var files: FileOptions

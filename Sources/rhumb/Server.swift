@@ -4,10 +4,12 @@
 //   probes ─▶ Checker ─▶ HealthTable ─┴▶ Publication ─▶ Snapshot ─▶ SnapshotPublisher ─▶ workers
 
 import Authority
+import Geo
 import Health
 import Logging
 import Settings
 import Steering
+import Synchronization
 import Transport
 import UnixSignals
 import Zones
@@ -22,6 +24,8 @@ final class Server: Sendable {
     /// What the sockets were made from; a reload does not change them.
     private let startSettings: ServerSettings
     private let listensAsSettingsSay: Bool
+    /// Whether the next request is for a reload and not only for a look at the databases.
+    private let wantsReload = Atomic(false)
 
     /// The signals that a server obeys. Trap them before anything else: one that comes while the
     /// files are read waits, and does not end the process.
@@ -41,7 +45,7 @@ final class Server: Sendable {
         self.publication = publication
         checker = Checker { update in
             publication.publish(update.table)
-            log(update.transitions, logger)
+            logTransitions(update.transitions, logger)
         }
         transport = makeTransport(loaded.settings, listen, publisher)
     }
@@ -61,12 +65,28 @@ final class Server: Sendable {
         // there is never more than one waiting.
         let (requests, request) = AsyncStream.makeStream(
             of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        // Looks at the databases come by the same way.
         let (endings, end) = AsyncStream.makeStream(of: (any Error)?.self)
         let work = Task {
             do {
                 try await start(loaded)
                 whenServing(transport.boundAddresses)
-                for await _ in requests { await reload() }
+                var loaded = loaded
+                var watch = DatabaseWatch()
+                var ticker = Self.ticker(loaded.settings.geoWatch, request)
+                defer { ticker?.cancel() }
+                for await _ in requests {
+                    guard wantsReload.exchange(false, ordering: .relaxed) else {
+                        await lookAtDatabases(&loaded, &watch)
+                        continue
+                    }
+                    let interval = loaded.settings.geoWatch
+                    await reload(&loaded)
+                    if loaded.settings.geoWatch != interval {
+                        ticker?.cancel()
+                        ticker = Self.ticker(loaded.settings.geoWatch, request)
+                    }
+                }
             } catch {
                 end.yield(error)
             }
@@ -74,6 +94,7 @@ final class Server: Sendable {
         let watch = Task {
             for await signal in signals {
                 if signal == .sighup {
+                    wantsReload.store(true, ordering: .relaxed)
                     request.yield()
                 } else {
                     logger.notice("stopping on \(signal)")
@@ -109,29 +130,33 @@ final class Server: Sendable {
             "listening on \(transport.boundAddresses.map(\.description).joined(separator: ", "))")
     }
 
+    /// Asks for a look at the databases at every interval; nil without one.
+    private static func ticker(
+        _ interval: Duration?, _ request: AsyncStream<Void>.Continuation
+    ) -> Task<Void, Never>? {
+        guard let interval else { return nil }
+        return Task {
+            while (try? await Task.sleep(for: interval)) != nil { request.yield() }
+        }
+    }
+
     /// Reads all files again and puts them in force together, or changes nothing.
-    private func reload() async {
+    private func reload(_ inForce: inout Loaded) async {
         logger.info("reloading")
-        guard
-            let (loaded, diagnostics) = try? await loader.loadAside(
-                after: publication.content.steering.configuration.latency)
+        guard let (loaded, diagnostics) = try? await loader.loadAside(after: inForce)
         else { return }
-        for finding in diagnostics.sorted {
-            let level: Logger.Level = finding.severity == .error ? .error : .warning
-            logger.log(level: level, "\(finding.position): \(finding.message)")
-        }
-        if diagnostics.omittedCount > 0 {
-            logger.error("… and \(diagnostics.omittedCount) more findings")
-        }
+        log(diagnostics)
         guard let loaded else {
             let errors = counted(diagnostics.errorCount, "error")
             logger.error("reload refused: \(errors); the files loaded before stay in force")
             return
         }
         let before = Set(publication.content.zones.zones.map(\.apex))
-        await adopt(loaded)
+        let replaced = inForce.databaseChange(to: loaded)
+        await adopt(loaded, &inForce)
         guard !Task.isCancelled else { return }
-        logger.notice("reloaded \(loaded.summary)")
+        logger.notice("reloaded \(loaded.summary)\(loaded.treeSummary)")
+        if let replaced { logger.notice("\(replaced)") }
         for apex in before.subtracting(loaded.content.zones.zones.map(\.apex)).sorted() {
             logger.warning("the zone \(apex) is no longer served: it has no file any more")
         }
@@ -143,11 +168,58 @@ final class Server: Sendable {
         }
     }
 
+    /// Looks for other databases, and puts them in force if there are any that will do.
+    private func lookAtDatabases(_ inForce: inout Loaded, _ watch: inout DatabaseWatch) async {
+        let files = loader.databaseFiles(inForce.settings)
+        guard
+            watch.isDue(
+                files, inForce: inForce.databaseFiles, refused: inForce.refusedFiles),
+            let (new, diagnostics) = try? await loader.loadDatabasesAside(after: inForce)
+        else { return }
+        log(diagnostics)
+        guard let new else {
+            inForce.refusedFiles = files
+            logger.warning("the databases are refused; those in force stay")
+            return
+        }
+        guard new.content !== inForce.content else {
+            inForce = new
+            return
+        }
+        let replaced = inForce.databaseChange(to: new)
+        await adopt(new, &inForce)
+        if let replaced { logger.notice("\(replaced)\(new.treeSummary)") }
+    }
+
+    private func log(_ diagnostics: Diagnostics) {
+        for finding in diagnostics.sorted {
+            let level: Logger.Level = finding.severity == .error ? .error : .warning
+            logger.log(level: level, "\(finding.position): \(finding.message)")
+        }
+        if diagnostics.omittedCount > 0 {
+            logger.error("… and \(diagnostics.omittedCount) more findings")
+        }
+    }
+
+    /// How long what is replaced is kept here: workers that wait look up every quarter of a second, and
+    /// freeing hundreds of megabytes is not for a thread that answers.
+    private static let keepingTime = Duration.seconds(2)
+
+    private func adopt(_ loaded: Loaded, _ inForce: inout Loaded) async {
+        let old = inForce.content
+        await adopt(loaded)
+        inForce = loaded
+        Task.detached {
+            try? await Task.sleep(for: Self.keepingTime)
+            withExtendedLifetime(old) {}
+        }
+    }
+
     /// Probes what is new, then puts content and health in force at one moment.
     private func adopt(_ loaded: Loaded) async {
         await checker.replace(loaded.probes) { [publication, logger] update in
             publication.publish(update.table, of: loaded.content)
-            log(update.transitions, logger)
+            logTransitions(update.transitions, logger)
         }
     }
 
@@ -187,7 +259,7 @@ private func makeTransport(
         listen: addresses, workers: settings.workers, limits: limits, publisher: publisher)
 }
 
-private func log(_ transitions: [Transition], _ logger: Logger) {
+private func logTransitions(_ transitions: [Transition], _ logger: Logger) {
     for transition in transitions {
         // At a start all that works comes up: no news.
         let level: Logger.Level =

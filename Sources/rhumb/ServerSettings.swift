@@ -18,6 +18,7 @@ import Transport
 ///     udp: { answer_size: 1232 }   # the largest answer over UDP in octets, 512 to 4096
 ///     zones: zones                 # directory of *.zone and *.yaml
 ///     geo: geo                     # directory of *.mmdb, or one database file
+///     geo_watch: 10s               # how often to look for new databases, 1s to 1h; off: never
 ///     tcp:
 ///       idle_timeout: 10s
 ///       connections: 1024
@@ -36,6 +37,8 @@ struct ServerSettings {
     /// Relative to the directory that the commands were given.
     var zones = "zones"
     var geo = "geo"
+    /// How often a running server looks for other databases; nil for never.
+    var geoWatch: Duration? = .seconds(10)
     /// Where `geo` is stated: what is named has to be there, as against the default.
     var geoPosition: SourcePosition?
     var tcpIdleTimeout = Duration.seconds(10)
@@ -57,8 +60,8 @@ struct ServerSettings {
     /// Reads the settings of a parsed file; what is wrong is reported and keeps its default.
     init(_ root: SettingsValue?, _ diagnostics: inout Diagnostics) {
         let known = [
-            "listen", "workers", "identity", "version", "cookies", "explain", "zones", "geo", "udp",
-            "tcp",
+            "listen", "workers", "identity", "version", "cookies", "explain", "zones", "geo",
+            "geo_watch", "udp", "tcp",
         ]
         guard let root, let map = root.mapping(known, &diagnostics) else { return }
         map.refuseEmpty(&diagnostics)
@@ -86,6 +89,11 @@ struct ServerSettings {
         if let value = map["geo"], let path = value.string(&diagnostics) {
             geo = path
             geoPosition = value.position
+        }
+        if let value = map["geo_watch"] {
+            let isOff = value.text == "off"
+            geoWatch =
+                isOff ? nil : value.duration(in: .seconds(1)...(.seconds(3_600)), &diagnostics)
         }
         if let tcp = map["tcp"] { readTCP(tcp, &diagnostics) }
     }

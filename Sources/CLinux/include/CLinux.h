@@ -34,4 +34,7 @@ void cln_reply_from_asked_address(struct msghdr *received, struct msghdr *reply)
 /// except those that a fault of its own raises.
 void cln_begin_thread(const char *name);
 
+/// Gives freed memory back to the system.
+void cln_trim_memory(void);
+
 #endif

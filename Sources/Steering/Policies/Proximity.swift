@@ -38,16 +38,68 @@ private func orderByDistance(
     _ candidates: [Policy.Candidate], _ client: Policy.Client
 ) -> [Int] {
     guard let client = client.point else { return Array(candidates.indices) }
-    var placed: [(distance: Double, index: Int)] = []
-    placed.reserveCapacity(candidates.count)
-    for (index, candidate) in candidates.enumerated() {
-        // A service is as near as the nearest of its pools.
-        let nearest = candidate.sites.lazy.compactMap { site in
-            site.point.map { client.distanceKilometres(to: $0) }
-        }.min()
-        guard let nearest else { continue }
-        placed.append((biasedDistance(nearest, bias: candidate.bias), index))
+    // Cosines rank as distances do and cost a tenth: whoever can't be among the few is left out first.
+    var cosines: [Double] = []
+    cosines.reserveCapacity(candidates.count)
+    var few = FewLeast(count: Policy.rankedPools)
+    var isBiased = false
+    for index in candidates.indices {
+        var largest = unplaced
+        for site in candidates[index].sites.indices {
+            guard let point = candidates[index].sites[site].point else { continue }
+            largest = max(largest, client.cosine(to: point))
+        }
+        cosines.append(largest)
+        isBiased = isBiased || candidates[index].bias != 0
+        few.insert(-largest, index)
     }
-    placed.sort { $0 < $1 }
-    return placed.prefix(Policy.rankedPools).map(\.index)
+    let bound = isBiased ? -1.5 : max(-1.5, -few.bound - cosineMargin)
+    few = FewLeast(count: Policy.rankedPools)
+    for index in candidates.indices where cosines[index] >= bound {
+        // A service is as near as the nearest of its pools.
+        var distance = Double.infinity
+        for site in candidates[index].sites.indices {
+            guard let point = candidates[index].sites[site].point else { continue }
+            distance = min(distance, client.distanceKilometres(to: point))
+        }
+        few.insert(biasedDistance(distance, bias: candidates[index].bias), index)
+    }
+    return few.indexes
+}
+
+/// Below every cosine, for what has no location.
+private let unplaced = -2.0
+/// Cosines that differ by more than this belong to distances that differ the same way: a thousand times what
+/// rounding makes of either.
+private let cosineMargin = 1e-12
+
+/// The few least of many numbers, in order; of equal ones the first.
+///
+/// Every distinct place is ranked at load, so sorting all pools to keep eight would show.
+private struct FewLeast {
+    private let count: Int
+    private var numbers: [Double] = []
+    private(set) var indexes: [Int] = []
+
+    init(count: Int) {
+        self.count = count
+        numbers.reserveCapacity(count)
+        indexes.reserveCapacity(count)
+    }
+
+    /// What a number has to be below to be taken still.
+    var bound: Double { numbers.count == count ? numbers[count - 1] : .infinity }
+
+    /// Takes one more, whose index is above those of all before.
+    mutating func insert(_ number: Double, _ index: Int) {
+        guard number < bound else { return }
+        if numbers.count == count {
+            numbers.removeLast()
+            indexes.removeLast()
+        }
+        var place = numbers.count
+        while place > 0, numbers[place - 1] > number { place -= 1 }
+        numbers.insert(number, at: place)
+        indexes.insert(index, at: place)
+    }
 }
