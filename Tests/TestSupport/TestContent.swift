@@ -54,10 +54,12 @@ public struct TestContent: Sendable {
         guard !diagnostics.hasErrors, let zones, let configuration, let overrides else {
             throw Fault(findings: diagnostics.sorted)
         }
+        // One tree after the other: what loading costs must not differ from run to run for scripts/count.
         let steering = try Steering(
             configuration,
             geography: Geography(
-                database: database, asnDatabase: asnDatabase, overrides: overrides))
+                database: database, asnDatabase: asnDatabase, overrides: overrides),
+            treesAtOnce: 1)
         guard
             let content = Content(
                 zones: zones, steering: steering, answers: answers, diagnostics: &diagnostics)
