@@ -4,9 +4,9 @@ internal import Glibc
 
 /// Which version of a file there is: another file of that name, or one that was written to, has another.
 public struct FileVersion: Hashable, Sendable {
-    var device: UInt64
-    var inode: UInt64
-    var octets: Int64
+    private var device: UInt64
+    private var inode: UInt64
+    private var octets: Int64
     private var seconds: Int
     private var nanoseconds: Int
 
@@ -20,12 +20,6 @@ public struct FileVersion: Hashable, Sendable {
         octets = Int64(status.st_size)
         seconds = Int(status.st_mtim.tv_sec)
         nanoseconds = Int(status.st_mtim.tv_nsec)
-    }
-
-    /// Whether it is the same file with fewer octets than this: what was mapped of it may be gone.
-    func isCut(in other: FileVersion?) -> Bool {
-        guard let other else { return false }
-        return device == other.device && inode == other.inode && other.octets < octets
     }
 }
 

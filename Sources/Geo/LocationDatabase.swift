@@ -35,7 +35,9 @@ internal import Glibc
     /// 4 or 6; a database of 4 knows nothing of IPv6 addresses.
     public let ipVersion: Int
 
-    private let fileVersion: FileVersion?
+    /// The file itself, whatever its name leads to by now; for `isIntact`.
+    private let descriptor: Int32
+    private let mappedOctets: Int64
     let tree: SearchTree
     let data: DataSection
     /// Never written after `init`; the library's readers take it as const.
@@ -50,11 +52,19 @@ internal import Glibc
         if DatabaseMetadata.treeFits(inFile: path) == false {
             throw Self.damaged(path, "its metadata state no search tree that fits into the file")
         }
+        // Safe: the path lives through the call.
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            let systemError = errno
+            throw GeoError(
+                path: path, Self.message(status: MMDB_FILE_OPEN_ERROR, systemError: systemError))
+        }
         let handle = UnsafeMutablePointer<MMDB_s>.allocate(capacity: 1)
         // Safe: the path lives through the call, and the handle is only read if the call succeeded.
         let status = unsafe MMDB_open(path, UInt32(MMDB_MODE_MMAP), handle)
         guard status == MMDB_SUCCESS else {
             let systemError = errno
+            close(descriptor)
             unsafe handle.deallocate()
             throw GeoError(path: path, Self.message(status: status, systemError: systemError))
         }
@@ -75,7 +85,8 @@ internal import Glibc
             guard let data = unsafe DataSection(.init(rebasing: file[start...]))
             else { throw Self.damaged(path, "it has no data") }
             self.path = path
-            fileVersion = FileVersion(path)
+            self.descriptor = descriptor
+            mappedOctets = Int64(file.count)
             self.kind = kind
             self.type = type
             buildDate = unsafe metadata.build_epoch
@@ -85,6 +96,7 @@ internal import Glibc
             self.data = data
             unsafe self.handle = handle
         } catch {
+            close(descriptor)
             // Safe: opened above and not used after.
             unsafe MMDB_close(handle)
             unsafe handle.deallocate()
@@ -121,9 +133,14 @@ internal import Glibc
 
     /// Whether the file still has all that was mapped of it: what is cut off can't be read without the
     /// process ending (SIGBUS). A file that was renamed or removed stays whole for those who have it open.
-    public var isIntact: Bool { fileVersion?.isCut(in: FileVersion(path)) != true }
+    public var isIntact: Bool {
+        var status = stat()
+        // Safe: `status` outlives the call.
+        return unsafe fstat(descriptor, &status) == 0 && Int64(status.st_size) >= mappedOctets
+    }
 
     deinit {
+        close(descriptor)
         // Safe: opened in `init`; nothing that reads the mapping outlives its database.
         unsafe MMDB_close(handle)
         unsafe handle.deallocate()

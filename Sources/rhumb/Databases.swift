@@ -15,12 +15,14 @@ struct Databases {
         for (old, new) in [(places, new.places), (systems, new.systems)] {
             guard let old else { continue }
             guard let new else {
-                return GeoError(path: old.path, "is gone, and there is none in its place")
+                return GeoError(
+                    path: old.path, "is gone, and there is none in its place; put one there")
             }
             guard old !== new, let reason = old.facts.objection(to: new.facts) else { continue }
             return GeoError(
                 path: new.path,
-                "\(reason) (\(new.facts.summary); in force is \(old.facts.summary))")
+                "\(reason) (\(new.facts.summary); in force is \(old.facts.summary)); if this is meant,"
+                    + " restart, or name the file with geo: in rhumb.yaml and reload")
         }
         return nil
     }
@@ -75,8 +77,7 @@ extension Loader {
             }
             diagnostics.warning(
                 at: position,
-                "refused: \(error.message); the database in force stays. If this is meant, restart, or"
-                    + " name the file with geo: in rhumb.yaml and reload")
+                "refused, and the database in force stays: \(error.message)")
             return (inForce, previous.databaseFiles, files)
         }
     }

@@ -120,6 +120,11 @@ struct DatabaseFactsTests {
         #expect(database.location(of: ip("10.7.0.1")).location?.country == "DE")
         #expect(unsafe truncate(file.path, 10) == 0)
         #expect(!database.isIntact)
+        // Nor if another file has the name by now, as after the cure.
+        let cure = TemporaryFile(DatabaseWriter().octets(networks))
+        #expect(unsafe rename(cure.path, file.path) == 0)
+        #expect(!database.isIntact)
+        #expect(try LocationDatabase(path: file.path).isIntact)
         #expect(database.location(of: ip("10.7.0.1")).location == nil)
         #expect(database.location(of: ip("10.7.0.1")).network.length == 0)
         let error = #expect(throws: GeoError.self) {
