@@ -188,11 +188,14 @@ extension Explanation {
     }
 
     private var answerText: String {
-        if let host { return "CNAME \(host)" }
+        if let host {
+            guard let bindingType else { return "CNAME \(host)" }
+            return "no hints in \(bindingType): \(host) is answered in place of addresses"
+        }
         return decision.reason == .failure
             ? "SERVFAIL, as the service wants it"
             : addresses.map(\.description).joined(separator: ", ")
-                + (bindingType.map { ", as the hints of \($0)" } ?? "")
+                + (bindingType.map { ", as those hints of \($0) that are \"auto\"" } ?? "")
     }
 
     private var ttlText: String {
@@ -213,7 +216,7 @@ extension Explanation {
             return "\(bound): \(flip.pool)/\(flip.origin)/\(flip.address) could be"
                 + " \(flip.isUp ? "up" : "down") after \(probes) more"
                 + " \(flip.isUp ? "passed" : "failed") probe\(probes == 1 ? "" : "s"),"
-                + " in \(seconds) seconds at the soonest; within \(place)"
+                + " in \(seconds) second\(seconds == 1 ? "" : "s") at the soonest; within \(place)"
         }
     }
 

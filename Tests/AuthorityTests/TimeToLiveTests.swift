@@ -95,7 +95,8 @@ struct TimeToLiveTests {
         let text = snapshot.explain(found, client: client, random: 0).text
         #expect(text.contains(line), "\(text)")
         let answer =
-            "answer   192.0.2.1, 2001:db8::1" + (binding.map { ", as the hints of \($0)" } ?? "")
+            "answer   192.0.2.1, 2001:db8::1"
+            + (binding.map { ", as those hints of \($0) that are \"auto\"" } ?? "")
         #expect(text.contains(answer + "\n"), "\(text)")
     }
 
