@@ -11,10 +11,7 @@ extension FuzzTarget {
             // As the loader has it: what is not UTF-8 is refused before it is parsed.
             guard let text = String(validating: octets, as: UTF8.self) else { return nil }
             let lines = octets.count(where: { $0 == 10 || $0 == 13 }) + 1
-            var diagnostics = Diagnostics()
-            let overrides = parseSettings(text, file: "f", diagnostics: &diagnostics).map {
-                LocationOverrides.parse($0, &diagnostics)
-            }
+            let (overrides, diagnostics) = readOverrides(text)
             if let fault = placeFault(diagnostics, lines: lines) { return fault }
             guard let overrides else {
                 return diagnostics.hasErrors ? nil : "neither read nor wrong"
@@ -22,6 +19,15 @@ extension FuzzTarget {
             return treeFault(Geography(database: nil, overrides: overrides))
         }
     }
+}
+
+/// Reads a text as `geo/overrides.yaml`; nil if it is no YAML.
+func readOverrides(_ text: String) -> (LocationOverrides?, Diagnostics) {
+    var diagnostics = Diagnostics()
+    let overrides = parseSettings(text, file: "f", diagnostics: &diagnostics).map {
+        LocationOverrides.parse($0, &diagnostics)
+    }
+    return (overrides, diagnostics)
 }
 
 /// What a tree says otherwise than the entries, one by one.

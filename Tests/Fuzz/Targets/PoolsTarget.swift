@@ -12,13 +12,10 @@ extension FuzzTarget {
             // As the loader has it: what is not UTF-8 is refused before it is parsed.
             guard let text = String(validating: octets, as: UTF8.self) else { return nil }
             let lines = octets.count(where: { $0 == 10 || $0 == 13 }) + 1
-            var diagnostics = Diagnostics()
-            let overrides = parseSettings(text, file: "f", diagnostics: &diagnostics).map {
-                LocationOverrides.parse($0, &diagnostics)
-            }
-            if let fault = placeFault(diagnostics, lines: lines) { return fault }
+            let (overrides, findings) = readOverrides(text)
+            if let fault = placeFault(findings, lines: lines) { return fault }
 
-            diagnostics = Diagnostics()
+            var diagnostics = Diagnostics()
             var entries: [MonitorEntry] = []
             let configuration = SteeringConfiguration.parse(
                 [PoolFile(name: "f", text: text)], monitors: &entries, diagnostics: &diagnostics)
