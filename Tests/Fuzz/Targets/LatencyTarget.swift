@@ -21,8 +21,7 @@ extension FuzzTarget {
         let geography = Geography(database: nil, overrides: overrides ?? LocationOverrides())
         return { octets in
             let parts = octets.split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false)
-            guard let first = parts.first else { return nil }
-            var tables: [LatencyTable] = []
+            var tables: [LatencyTable?] = []
             for part in parts {
                 var diagnostics = Diagnostics()
                 let table = LatencyTable.parse(Array(part), file: "f", &diagnostics)
@@ -36,11 +35,11 @@ extension FuzzTarget {
                         (0...part.count + 1).contains(position.column), !finding.message.isEmpty
                     else { return "a finding at no place: \(finding)" }
                 }
-                if let table { tables.append(table) }
+                guard (table?.rowCount ?? 0) <= part.count / 6 else { return "rows of nothing" }
+                tables.append(table)
             }
-            guard let table = tables.first else { return nil }
-            guard table.rowCount <= first.count / 6 else { return "rows of nothing" }
-            return fault(of: table, after: tables.last ?? table, geography)
+            guard let table = tables.first ?? nil else { return nil }
+            return fault(of: table, after: (tables.last ?? nil) ?? table, geography)
         }
     }
 }
