@@ -4,6 +4,7 @@
 // bounded by what was fed to it; it belongs to one thread at a time.
 
 internal import COpenSSL
+internal import Glibc
 
 /// One TLS connection, seen from the client.
 ///
@@ -108,6 +109,20 @@ internal import COpenSSL
     }
 
     // MARK: - Plaintext
+
+    /// When the server's certificate ends, in seconds since 1970; nil before it is known.
+    public var certificateEnd: Int64? {
+        // Safe: the certificate is owned here until the end of this function.
+        guard let certificate = unsafe SSL_get1_peer_certificate(ssl) else { return nil }
+        defer { unsafe X509_free(certificate) }
+        // Safe: all zero, without a time zone.
+        var end = unsafe tm()
+        // Safe: the time belongs to the certificate, and `end` is filled during the call.
+        guard unsafe ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1 else {
+            return nil
+        }
+        return Int64(unsafe timegm(&end))
+    }
 
     /// Goes on with the handshake; true when it is done and the certificate verified.
     public mutating func handshake() throws(TLSError) -> Bool {

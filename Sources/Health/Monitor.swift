@@ -1,9 +1,9 @@
 // A monitor of the pool files: how to probe, how often, and what to make of the results.
 //
-// Keys that every type of monitor has; those of a type are in the head of its file (TCPProbe,
-// HTTPProbe, HTTPSProbe). Each stands here with its default; `type` has none.
+// Keys that every type of monitor has; those of a type are in the head of its file (TCPProbe for
+// `tcp`). Each stands here with its default; `type` has none.
 //
-//     type: tcp            # tcp, http or https
+//     type: tcp            # one of `probeTypes`
 //     interval: 10s        # 100ms to 1h, from start to start of a target's probes
 //     timeout: 2s          # for a whole probe, at most the interval (which is the default if shorter)
 //     rise: 2              # so many passes in a row bring a target up, 1 to 100
@@ -21,7 +21,7 @@ public struct Monitor: Sendable, Equatable {
     public let timeout: Duration
     public let rise: Int
     public let fall: Int
-    let probe: any Probe
+    private(set) var probe: any Probe
 
     /// The monitor's type as the files name it: `https`.
     public var type: String { Swift.type(of: probe).type }
@@ -36,8 +36,15 @@ public struct Monitor: Sendable, Equatable {
             probes: Int32(probes), seconds: UInt32((interval * (probes - 1)).components.seconds))
     }
 
-    /// The port that it asks.
-    public var port: Int { probe.port }
+    /// The port that it asks; nil for a type without.
+    public var port: Int? { probe.port }
+
+    /// The monitor for one origin, as `pool/origin`.
+    func bound(toOrigin origin: String) -> Monitor {
+        var monitor = self
+        monitor.probe = probe.bound(toOrigin: origin)
+        return monitor
+    }
 
     public static func == (a: Monitor, b: Monitor) -> Bool {
         (a.name, a.interval, a.timeout, a.rise, a.fall) == (

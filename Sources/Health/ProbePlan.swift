@@ -40,7 +40,8 @@ public struct ProbePlan: Sendable {
             let address = origin.checkAddress ?? steered.address
             return ProbeTarget(
                 id: id, key: "\(pool.name)/\(origin.name)/\(address)", address: address,
-                host: origin.host.map { String($0.description.dropLast()) }, monitor: monitor,
+                host: origin.host.map { String($0.description.dropLast()) },
+                monitor: monitor.bound(toOrigin: "\(pool.name)/\(origin.name)"),
                 isTimed: timedPools.contains(steered.pool))
         }
         base = HealthTable(count: addresses.count)

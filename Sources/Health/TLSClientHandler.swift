@@ -1,6 +1,7 @@
 // TLS in a channel: moves octets between NIO and the TLSClient, and hides the handshake.
 //
-// Handlers behind it see `channelActive` when the handshake is done, and plaintext after it.
+// Handlers behind it see `channelActive` when the handshake is done, and plaintext after it; also
+// where it comes into a connection that has begun without TLS.
 
 internal import Cryptography
 internal import NIOCore
@@ -21,8 +22,17 @@ final class TLSClientHandler: ChannelDuplexHandler {
         self.attempt = attempt
     }
 
-    func channelActive(context: ChannelHandlerContext) {
-        attempt.step = .handshake
+    /// When the server's certificate ends, in seconds since 1970; nil before the handshake is done.
+    var certificateEnd: Int64? { isReady ? client.certificateEnd : nil }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { begin(context) }
+    }
+
+    func channelActive(context: ChannelHandlerContext) { begin(context) }
+
+    private func begin(_ context: ChannelHandlerContext) {
+        attempt.enter(.handshake)
         advance(context)
     }
 

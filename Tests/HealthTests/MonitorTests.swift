@@ -11,16 +11,17 @@ struct MonitorTests {
         let tcp = try monitor("{type: tcp, port: 5432}")
         #expect(tcp.interval == .seconds(10) && tcp.timeout == .seconds(2))
         #expect(tcp.rise == 2 && tcp.fall == 3 && tcp.type == "tcp")
-        #expect((tcp.probe as? TCPProbe)?.port == 5432)
+        #expect(tcp.port == 5432)
 
         let http = try #require(try monitor("{type: http}").probe as? HTTPProbe).exchange
-        #expect(http.port == 80 && http.path == "/" && http.host == nil && http.method == .get)
+        #expect(http.request.endpoint.port == 80 && http.request.path == "/")
+        #expect(http.request.host == nil && http.method == .get && http.redirects == 0)
         #expect(http.expectedStatuses == [200...299] && http.expectedBody == nil)
 
         let https = try #require(
             try monitor("{type: https, host: www.example.com}").probe as? HTTPSProbe)
-        #expect(https.exchange.port == 443 && https.trust == .system)
-        #expect(https.exchange.host == "www.example.com")
+        #expect(https.port == 443 && https.tls.trust == .system)
+        #expect(https.exchange.request.host == "www.example.com")
     }
 
     @Test("a timeout that is not given is at most the interval")
@@ -36,7 +37,7 @@ struct MonitorTests {
         let probe = try monitor("{type: http, expect: {status: [200-204, 301], body: ok}}").probe
         let exchange = try #require(probe as? HTTPProbe).exchange
         #expect(exchange.expectedStatuses == [200...204, 301...301])
-        #expect(exchange.expectedBody == "ok")
+        #expect(exchange.expectedBody?.words == "\"ok\"")
         #expect(exchange.expectedStatusesInWords == "200-204, 301")
         #expect(exchange.accepts(status: 204) && !exchange.accepts(status: 205))
     }
@@ -44,10 +45,10 @@ struct MonitorTests {
     @Test(
         "a mistake is told with its place and its cure",
         arguments: [
-            ("{port: 1}", "f:1:1: error: the key \"type\" is missing; one of tcp, http, https"),
+            ("{port: 1}", "f:1:1: error: the key \"type\" is missing; one of tcp, tls, http"),
             (
                 "{type: htps}",
-                "f:1:8: error: type: expected one of tcp, http, https (did you mean https?), found \"htps\""
+                "(did you mean https?), found \"htps\""
             ),
             ("{type: tcp}", "f:1:1: error: the key \"port\" is missing"),
             ("{type: tcp, port: 0}", "expected a whole number from 1 to 65535, found \"0\""),
@@ -67,10 +68,43 @@ struct MonitorTests {
             ("{type: http, host: \"a.test:80\"}", "without a port, found \"a.test:80\""),
             ("{type: http, host: \"a\\r\\nb\"}", "host: expected a host name in ASCII"),
             ("{type: http, host: bücher.test}", "xn-- for others"),
-            ("{type: http, method: POST}", "expected one of GET, HEAD, found \"POST\""),
-            ("{type: http, expect: {status: [99]}}", "expected a status from 100 to 599"),
-            ("{type: http, expect: {status: [300-200]}}", "expected a status from 100 to 599"),
-            ("{type: http, expect: {status: 2xx}}", "expected a status from 100 to 599"),
+            (
+                "{type: http, method: TRACE}",
+                "expected one of GET, HEAD, POST, PUT, OPTIONS, found \"TRACE\""
+            ),
+            ("{type: http, body: x}", "a GET request has no body; use method: POST"),
+            ("{type: http, redirects: 6}", "expected a whole number from 0 to 5, found \"6\""),
+            ("{type: http, headers: {Host: a}}", "headers.Host: this field is made from the other"),
+            ("{type: http, headers: {\"a b\": c}}", "expected the name of a header field"),
+            (
+                "{type: http, headers: {A: \"b\\r\\nC: d\"}}",
+                "headers.A: expected a text of at most 4096 ASCII characters in one line"
+            ),
+            ("{type: http, expect: {status: [99]}}", "expected a final status from 200 to 599"),
+            // Interim responses are skipped, so that none of them can be waited for.
+            ("{type: http, expect: {status: [100]}}", "expected a final status from 200 to 599"),
+            ("{type: http, expect: {status: [300-200]}}", "expected a final status from"),
+            ("{type: http, expect: {status: 2xx}}", "expected a final status from 200 to 599"),
+            ("{type: http, expect: {matches: \"(\"}}", "expect.matches: a ( without its )"),
+            (
+                "{type: http, expect: {matches: a, body: b}}",
+                "either \"body\" (a text) or \"matches\" (a regular expression); remove one"
+            ),
+            ("{type: tcp, port: 1, send: 'a\\q'}", "send: expected \\r, \\n, \\t"),
+            ("{type: tcp, port: 1, expect: '\\x0'}", "expected two hexadecimal digits after"),
+            ("{type: tcp, port: 1, expect: ''}", "expect: expected a text of 1 to 1024 octets"),
+            ("{type: tcp, port: 1, source: eth0}", "source: expected an address of this machine"),
+            (
+                "{type: tcp, port: 1, source: [127.0.0.1, 127.0.0.2]}",
+                "source[1]: expected one address of each family at the most"
+            ),
+            ("{type: tls}", "the key \"host\" is missing; it names whom the certificate"),
+            ("{type: tls, host: a.test, min_days: -1}", "min_days: expected a whole number"),
+            ("{type: tls, insecure: true}", "f:1:23: warning: insecure: any certificate passes"),
+            ("{type: websocket, insecure: true}", "insecure: there is no TLS here; set tls: true"),
+            ("{type: websocket, tls: true}", "the key \"host\" is missing; it names whom"),
+            ("{type: websocket, subprotocol: \"a, b\"}", "expected the name of one subprotocol"),
+            ("{type: websocket, origin: \"a b\"}", "origin: expected an origin, as https://"),
             ("{type: http, expect: {status: []}}", "expected at least one status"),
             ("{type: http, expect: {body: \"\"}}", "expected a text of 1 to 65536 octets"),
             ("{type: http, expect: {bdy: x}}", "unknown key \"bdy\"; did you mean \"body\"?"),
@@ -106,9 +140,11 @@ struct MonitorTests {
             #expect(Monitor(name: name, value, &diagnostics) == nil)
         }
         let texts = diagnostics.sorted.map(\.description)
-        #expect(texts.count == 2, "\(texts)")
-        #expect(texts[0].hasPrefix("app.yaml:2:"))
-        #expect(texts[1].hasPrefix("app.yaml:3:7: error: monitors.db: the key \"port\" is missing"))
+        #expect(texts.count == 3, "\(texts)")
+        #expect(
+            texts[0].hasPrefix("app.yaml:2:8: error: monitors.web: the key \"host\" is missing"))
+        #expect(texts[1].hasPrefix("app.yaml:2:28: error: monitors.web.path: expected a path"))
+        #expect(texts[2].hasPrefix("app.yaml:3:7: error: monitors.db: the key \"port\" is missing"))
     }
 
     @Test(
@@ -149,31 +185,59 @@ struct MonitorTests {
         }
     }
 
-    @Test(
-        "the example in the head of each probe's file loads", arguments: ["TCP", "HTTP", "HTTPS"])
-    func examples(probe: String) throws {
-        let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    /// The head of a source file: its first comment, without the slashes.
+    private func head(of file: String) throws -> [Substring] {
+        let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("Sources/Health/\(probe)Probe.swift")
-        let yaml = try String(contentsOf: sources, encoding: .utf8)
+            .appendingPathComponent("Sources/Health/\(file).swift")
+        return try String(contentsOf: source, encoding: .utf8)
             .split(separator: "\n", omittingEmptySubsequences: false)
-            .prefix { $0.hasPrefix("//") }.filter { $0.hasPrefix("//     ") }
-            .map { $0.dropFirst(7) }.joined(separator: "\n")
-        var diagnostics = Diagnostics()
-        let file = try #require(parseSettings(yaml, file: probe, diagnostics: &diagnostics))
-        let entries = file.mapping(["monitors"], &diagnostics)?["monitors"]?
-            .namedEntries(&diagnostics)
-        let entry = try #require(entries?.first)
-        let example = try #require(
-            Monitor(name: entry.name, entry.value, &diagnostics), "\(diagnostics.sorted)")
-        #expect(diagnostics.all.filter { $0.severity == .error }.isEmpty)
-        // What the example says beside the required keys are the defaults.
-        let minimal =
-            switch probe {
-            case "TCP": "{type: tcp, port: 5432}"
-            case "HTTP": "{type: http, host: www.example.com, expect: {body: ok}}"
-            default: "{type: https, host: www.example.com}"
+            .prefix { $0.hasPrefix("//") }.map { $0.dropFirst(2) }
+    }
+
+    /// A monitor that says no more than its example has to beside defaults.
+    private static let minimal = [
+        "tcp": "{type: tcp, port: 5432}",
+        "tls": "{type: tls, host: imap.example.com}",
+        "http": "{type: http, host: www.example.com, expect: {body: ok}}",
+        "https": "{type: https, host: www.example.com}",
+        "websocket": "{type: websocket, host: chat.example.com}",
+    ]
+
+    @Test("the example in the head of each probe's file loads, and has the defaults")
+    func examples() throws {
+        for type in probeTypes {
+            let yaml = try head(of: "\(type)").filter { $0.hasPrefix("     ") }
+                .map { $0.dropFirst(5) }.joined(separator: "\n")
+            var diagnostics = Diagnostics()
+            let file = try #require(parseSettings(yaml, file: "f", diagnostics: &diagnostics))
+            let entries = file.mapping(["monitors"], &diagnostics)?["monitors"]?
+                .namedEntries(&diagnostics)
+            let entry = try #require(entries?.first)
+            let example = try #require(
+                Monitor(name: entry.name, entry.value, &diagnostics), "\(diagnostics.sorted)")
+            #expect(diagnostics.all.filter { $0.severity == .error }.isEmpty)
+            let minimal = try monitor(try #require(Self.minimal[type.type], "\(type.type)"))
+            #expect(example.probe.equals(minimal.probe), "\(type.type)")
+        }
+    }
+
+    @Test("every key of a probe is documented in the head of its file, or where it is shared")
+    func documented() throws {
+        for type in probeTypes {
+            var text = try head(of: "\(type)")
+            if type == HTTPSProbe.self { text += try head(of: "HTTPProbe") }
+            if text.contains(where: { $0.contains("TLSSettings") }) {
+                text += try head(of: "TLSSettings")
             }
-        #expect(try example.probe.equals(monitor(minimal).probe))
+            for key in type.keys {
+                #expect(
+                    text.contains {
+                        $0.contains(" \(key):") || $0.contains("`\(key): ")
+                            || $0.contains("`\(key)`")
+                    },
+                    "\(type.type): \(key)")
+            }
+        }
     }
 }

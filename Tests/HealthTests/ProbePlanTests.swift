@@ -128,9 +128,10 @@ struct ProbePlanTests {
         let configuration = try #require(
             SteeringConfiguration.parse([broken], diagnostics: &diagnostics))
         #expect(Monitor.read(configuration.monitors, &diagnostics).keys.sorted() == ["web"])
+        let types = probeTypes.map { $0.type }.joined(separator: ", ")
         #expect(
             diagnostics.sorted.map(\.description) == [
-                "app.yaml:3:17: error: monitors.port.type: expected one of tcp, http, https "
+                "app.yaml:3:17: error: monitors.port.type: expected one of \(types) "
                     + "(did you mean tcp?), found \"tpc\""
             ])
     }

@@ -217,7 +217,8 @@ extension Alone {
                     IPAddress(ipv4: 0x7F00_0001), timeout: .seconds(2),
                     loop: channel.embeddedEventLoop, trust: TrustCache(),
                     decide: { outcome, _ in decisions.append(outcome) }, end: {})
-                try channel.pipeline.syncOperations.addHandlers(exchange.handlers(for: attempt))
+                try channel.pipeline.syncOperations.addHandlers(
+                    exchange.handlers(HTTPJudge(exchange, attempt, scheme: "http") { _ in }))
                 channel.pipeline.fireChannelActive()
                 var rest = octets[...]
                 while !rest.isEmpty {

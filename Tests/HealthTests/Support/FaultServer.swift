@@ -27,6 +27,8 @@ final class FaultServer: Sendable {
     }
 
     let port: Int
+    /// Whether it answers a connection, in place of the first octets that come.
+    fileprivate let speaksFirst: Bool
     private let channel: any Channel
     private let state: Mutex<State>
 
@@ -36,6 +38,7 @@ final class FaultServer: Sendable {
         var open: [any Channel] = []
         var resets = 0
         var mostOpen = 0
+        var peers: [String] = []
     }
 
     var behaviour: Behaviour {
@@ -48,9 +51,15 @@ final class FaultServer: Sendable {
     var openNow: Int { state.withLock { $0.open.count } }
     var mostOpen: Int { state.withLock { $0.mostOpen } }
 
+    /// The address of each client.
+    var peers: [String] { state.withLock { $0.peers } }
+
     /// A server on a free port, or on `port`.
-    init(_ behaviour: Behaviour, host: String = "127.0.0.1", port: Int = 0) async throws {
+    init(
+        _ behaviour: Behaviour, host: String = "127.0.0.1", port: Int = 0, speaksFirst: Bool = false
+    ) async throws {
         let box = WeakBox()
+        self.speaksFirst = speaksFirst
         state = Mutex(State(behaviour: behaviour))
         channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -79,6 +88,7 @@ final class FaultServer: Sendable {
         state.withLock {
             $0.connections += 1
             $0.open.append(channel)
+            $0.peers.append(channel.remoteAddress?.ipAddress ?? "")
             $0.mostOpen = max($0.mostOpen, $0.open.count)
         }
     }
@@ -107,11 +117,13 @@ private final class FaultHandler: ChannelInboundHandler {
         switch behaviour {
         case .close: context.close(promise: nil)
         case .reset: reset(context)
-        default: break
+        default: if server.speaksFirst { answer(context) }
         }
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { answer(context) }
+
+    private func answer(_ context: ChannelHandlerContext) {
         guard !hasAnswered else { return }
         hasAnswered = true
         switch behaviour {

@@ -25,6 +25,19 @@ func findings(_ yaml: String) -> String {
     return diagnostics.sorted.map(\.description).joined(separator: "\n")
 }
 
+/// What a monitor finds of a server that behaves so, as the texts that status and logs show.
+///
+/// - Parameter speaksFirst: whether the server begins with no octet heard.
+func outcome(
+    _ yaml: String, against behaviour: FaultServer.Behaviour, speaksFirst: Bool = false
+) async throws -> (text: String, duration: Duration, whole: Duration) {
+    let server = try await FaultServer(behaviour, speaksFirst: speaksFirst)
+    let keys = yaml.contains("timeout") ? yaml : yaml + ", timeout: 2s"
+    let result = try await probe(monitor("{\(keys), port: \(server.port)}"))
+    await server.stop()
+    return (result.outcome.description, result.duration, result.whole)
+}
+
 /// Runs one probe against a loopback address, to its end.
 ///
 /// Returns what it found, and how long it took until nothing of it was left.

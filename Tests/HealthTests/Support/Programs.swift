@@ -83,6 +83,19 @@ final class ServerProgram: @unchecked Sendable {
         }
     }
 
+    /// For programs that print their port before they listen on it.
+    func waitUntilItListens() throws {
+        for _ in 0..<500 {
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            defer { close(descriptor) }
+            if unsafe loopbackAddress(port: port, { unsafe connect(descriptor, $0, $1) }) == 0 {
+                return
+            }
+            usleep(10_000)
+        }
+        throw ProgramError(description: "it does not listen on \(port)")
+    }
+
     /// Kills it: the test's threads block other signals, and programs inherit that.
     func stop() {
         kill(process.processIdentifier, SIGKILL)
@@ -90,6 +103,22 @@ final class ServerProgram: @unchecked Sendable {
     }
 
     deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+}
+
+/// Calls something with a port of 127.0.0.1 as the system has it.
+private func loopbackAddress<R>(
+    port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R
+) -> R {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    address.sin_port = UInt16(port).bigEndian
+    // Safe: a sockaddr_in of that length, for the time of the call.
+    return unsafe withUnsafePointer(to: &address) { pointer in
+        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            unsafe body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+    }
 }
 
 /// An authority and certificates of it, made by openssl.

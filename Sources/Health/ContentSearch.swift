@@ -1,0 +1,148 @@
+// Looks for what an answer has to contain, in the pieces it comes in: one step for each octet, and
+// memory that does not grow with what is read, whatever a hostile origin sends.
+
+internal import NIOCore
+internal import Settings
+
+/// What has to be within the first octets of an answer.
+struct ContentExpectation: Sendable, Hashable {
+    /// The text in words, for reasons: `"ok"`.
+    let words: String
+    let limit: Int
+    fileprivate let kind: Kind
+
+    fileprivate enum Kind: Sendable, Hashable { case text([UInt8]), pattern(Pattern) }
+
+    /// Octets that occur in a row; not none.
+    init(text: [UInt8], limit: Int) {
+        words = String(decoding: text, as: UTF8.self).quoted
+        self.limit = limit
+        kind = .text(text)
+    }
+
+    /// A match of a pattern.
+    init(pattern: Pattern, limit: Int) {
+        words = "/\(pattern.text.cut)/"
+        self.limit = limit
+        kind = .pattern(pattern)
+    }
+}
+
+/// One search through one answer.
+struct ContentSearch {
+    private(set) var count = 0
+    private(set) var isFound = false
+    private let limit: Int
+    private var text: TextSearch?
+    private let pattern: PatternSearch?
+
+    init(_ expectation: ContentExpectation) {
+        limit = expectation.limit
+        switch expectation.kind {
+        case .text(let octets): (text, pattern) = (TextSearch(octets), nil)
+        case .pattern(let pattern): (text, self.pattern) = (nil, PatternSearch(pattern))
+        }
+    }
+
+    /// Whether no more is looked at.
+    var isExhausted: Bool { count >= limit || pattern?.isExhausted == true }
+
+    /// Looks at the next octets, and returns whether it is found by now.
+    mutating func feed(_ octets: some Sequence<UInt8>) -> Bool {
+        for octet in octets {
+            guard !isFound, !isExhausted else { break }
+            count += 1
+            isFound = text?.take(octet) ?? pattern?.take(octet) ?? false
+        }
+        return isFound
+    }
+
+    /// Says that nothing follows; a pattern may end in `$`.
+    mutating func finish() -> Bool {
+        if !isFound { isFound = pattern?.isFoundAtEnd ?? false }
+        return isFound
+    }
+}
+
+/// Knuth, Morris and Pratt's search ("Fast pattern matching in strings", 1977).
+private struct TextSearch {
+    private let text: [UInt8]
+    /// For each number of octets that match, how many still do after the next one does not.
+    private var borders: [Int]
+    private var matched = 0
+
+    init(_ text: [UInt8]) {
+        self.text = text
+        borders = Array(repeating: 0, count: text.count)
+        var border = 0
+        for index in text.indices.dropFirst() {
+            while border > 0, text[index] != text[border] { border = borders[border - 1] }
+            if text[index] == text[border] { border += 1 }
+            borders[index] = border
+        }
+    }
+
+    mutating func take(_ octet: UInt8) -> Bool {
+        while matched > 0, text[matched] != octet { matched = borders[matched - 1] }
+        if text[matched] == octet { matched += 1 }
+        return matched == text.count
+    }
+}
+
+// MARK: - Texts
+
+extension String {
+    /// In quotes for one line of a log: cut after 40 characters, controls as spaces.
+    var quoted: String { "\"" + cut + "\"" }
+
+    /// For one line of a log: cut after 40 characters, controls as spaces.
+    var cut: String {
+        // Unicode's line separators and C1 controls are as bad for a log as ASCII's.
+        let line = unicodeScalars.prefix(40).map { scalar in
+            scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+                || (0x2028...0x202E).contains(scalar.value)
+                ? " " : Character(scalar)
+        }
+        return String(line) + (unicodeScalars.count > 40 ? "…" : "")
+    }
+}
+
+extension SettingsValue {
+    /// The octets of a text in which `\r`, `\n`, `\t`, `\\` and `\x00` to `\xFF` stand for others; nil
+    /// after reporting what is wrong with it.
+    func octets(limit: Int, _ diagnostics: inout Diagnostics) -> [UInt8]? {
+        guard let text = string(&diagnostics) else { return nil }
+        var octets: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let octet = rest.popFirst() {
+            guard octet == UInt8(ascii: "\\") else {
+                octets.append(octet)
+                continue
+            }
+            switch rest.popFirst() {
+            case UInt8(ascii: "r"): octets.append(13)
+            case UInt8(ascii: "n"): octets.append(10)
+            case UInt8(ascii: "t"): octets.append(9)
+            case UInt8(ascii: "\\"): octets.append(octet)
+            case UInt8(ascii: "x"):
+                let digits = rest.prefix(2)
+                rest = rest.dropFirst(2)
+                guard digits.count == 2, !digits.contains(UInt8(ascii: "+")),
+                    let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
+                else {
+                    expected("two hexadecimal digits after \\x", &diagnostics)
+                    return nil
+                }
+                octets.append(value)
+            default:
+                expected("\\r, \\n, \\t, \\\\ or \\x00 to \\xFF after a backslash", &diagnostics)
+                return nil
+            }
+        }
+        guard (1...limit).contains(octets.count) else {
+            expected("a text of 1 to \(limit) octets", &diagnostics)
+            return nil
+        }
+        return octets
+    }
+}

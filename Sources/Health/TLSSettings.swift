@@ -1,0 +1,127 @@
+// Whom a probe with TLS trusts, and for whom the certificate has to be: what all types with TLS share.
+//
+//     host: www.example.com   # required: SNI and the name (or address) the certificate is for
+//     insecure: false         # true takes any certificate, and host may be left out
+//     # ca_file: ca.pem       # trust these authorities only; default: those of the system;
+//                             # relative to this file's directory
+
+internal import Cryptography
+internal import DNSWire
+internal import NIOCore
+internal import Settings
+
+/// How the other side of a TLS connection is verified.
+struct TLSSettings: Sendable, Hashable {
+    /// Keys beside `host`, which the owner reads.
+    static let keys = ["insecure", "ca_file"]
+
+    let trust: TLSContext.Trust
+    let host: String?
+
+    init?(_ settings: SettingsMapping, host: String?, _ diagnostics: inout Diagnostics) {
+        let errorsBefore = diagnostics.errorCount
+        let insecure = settings["insecure"]?.boolean(&diagnostics) ?? false
+        let authorities = settings["ca_file"].flatMap { Self.authorities($0, &diagnostics) }
+        if insecure, let place = settings["insecure"] {
+            diagnostics.warning(
+                at: place.position,
+                "\(place.path): any certificate passes, an expired or foreign one too; "
+                    + "remove this and set \"host\" to have it verified")
+        } else if settings["host"] == nil {
+            let subject = settings.path.isEmpty ? "" : "\(settings.path): "
+            diagnostics.error(
+                at: settings.position,
+                "\(subject)the key \"host\" is missing; it names whom the certificate has "
+                    + "to be for (or set insecure: true to take any)")
+        }
+        guard diagnostics.errorCount == errorsBefore else { return nil }
+        self.host = host
+        trust = insecure ? .unverified : authorities.map { .authorities(pem: $0) } ?? .system
+    }
+
+    /// Reports keys that mean nothing without TLS.
+    static func refuse(
+        _ settings: SettingsMapping, _ cure: String, _ diagnostics: inout Diagnostics
+    ) {
+        for key in keys {
+            guard let setting = settings[key] else { continue }
+            diagnostics.error(
+                at: setting.position,
+                "\(setting.path): there is no TLS here; \(cure), or remove this")
+        }
+    }
+
+    /// The handler that does TLS for an attempt, as TLSClientHandler tells.
+    ///
+    /// - Parameter protocols: what to offer by ALPN.
+    func handler(
+        _ attempt: ProbeAttempt, protocols: [String] = []
+    ) throws(TLSError) -> TLSClientHandler {
+        let context = try attempt.trust.context(for: trust, protocols: protocols)
+        let peer = host.map { host in
+            IPAddress(host).map { TLSClient.Peer.address($0.octets) } ?? .host(host)
+        }
+        return TLSClientHandler(try TLSClient(context, peer: peer), attempt)
+    }
+
+    // MARK: - Authorities
+
+    /// A store of authorities: all that browsers trust are 250 KiB.
+    private static let largestAuthorities = 4 << 20
+
+    /// Reads and tries a PEM file; nil after reporting what is wrong with it.
+    private static func authorities(
+        _ setting: SettingsValue, _ diagnostics: inout Diagnostics
+    ) -> [UInt8]? {
+        guard let path = setting.filePath(&diagnostics) else { return nil }
+        let report = { (words: String, diagnostics: inout Diagnostics) in
+            diagnostics.error(at: setting.position, "\(setting.path): \(path): \(words)")
+        }
+        let pem: [UInt8]
+        do {
+            pem = try readFile(path: path, limit: largestAuthorities)
+        } catch {
+            report(error.explanation, &diagnostics)
+            return nil
+        }
+        do {
+            _ = try TLSContext(trust: .authorities(pem: pem))
+            return pem
+        } catch {
+            report("\(error)", &diagnostics)
+            return nil
+        }
+    }
+}
+
+extension SettingsValue {
+    /// The path of a file, where a relative one begins at the directory of the file with the setting.
+    func filePath(_ diagnostics: inout Diagnostics) -> String? {
+        guard let name = string(&diagnostics) else { return nil }
+        guard !name.hasPrefix("/"), let slash = position.file.lastIndex(of: "/") else {
+            return name
+        }
+        return position.file[...slash] + name
+    }
+
+    /// A host name, or an address, as certificates and Host headers have it; nil after reporting
+    /// that it is neither.
+    func host(_ diagnostics: inout Diagnostics) -> String? {
+        if let text, IPAddress(text) != nil || isHostName(text) { return text }
+        expected(
+            "a host name in ASCII (xn-- for others) or an address, without a port", &diagnostics)
+        return nil
+    }
+}
+
+private func isHostName(_ text: String) -> Bool {
+    let labels = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    return text.utf8.count <= 253
+        && labels.allSatisfy { label in
+            (1...63).contains(label.count)
+                && label.allSatisfy { octet in
+                    (0x30...0x39).contains(octet) || (0x61...0x7A).contains(octet | 0x20)
+                        || octet == UInt8(ascii: "-") || octet == UInt8(ascii: "_")
+                }
+        }
+}
