@@ -5,11 +5,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static_assert(sizeof(struct cln_message) == sizeof(struct mmsghdr), "mmsghdr has another size");
 static_assert(offsetof(struct cln_message, length) == offsetof(struct mmsghdr, msg_len),
@@ -66,3 +70,51 @@ void cln_begin_thread(const char *name) {
 }
 
 void cln_trim_memory(void) { malloc_trim(0); }
+
+int cln_spawn(const char *path, char *const *arguments, char *const *environment, int *output) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return -errno;
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t actions;
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    pid_t process = 0;
+    int error = posix_spawnattr_init(&attributes);
+    if (!error) {
+        error = posix_spawn_file_actions_init(&actions);
+        if (!error) {
+            short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+            posix_spawnattr_setflags(&attributes, flags);
+            posix_spawnattr_setpgroup(&attributes, 0);
+            posix_spawnattr_setsigmask(&attributes, &none);
+            posix_spawnattr_setsigdefault(&attributes, &all);
+            error = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+            if (!error) error = posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+            if (!error) error = posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
+            if (!error) error = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+            if (!error) error = posix_spawn_file_actions_addchdir_np(&actions, "/");
+            if (!error) error = posix_spawn(&process, path, &actions, &attributes, arguments, environment);
+            posix_spawn_file_actions_destroy(&actions);
+        }
+        posix_spawnattr_destroy(&attributes);
+    }
+    close(ends[1]);
+    if (error) {
+        close(ends[0]);
+        return -error;
+    }
+    *output = ends[0];
+    return process;
+}
+
+int cln_reap(int process) {
+    siginfo_t info = {0};
+    // It stays a zombie until its group is killed, so that the number is nobody else's.
+    if (waitid(P_PID, (id_t)process, &info, WEXITED | WNOHANG | WNOWAIT) != 0)
+        return errno == EINTR ? CLN_RUNNING : -1000 - errno;
+    if (info.si_pid == 0) return CLN_RUNNING;
+    kill(-process, SIGKILL);
+    waitid(P_PID, (id_t)process, &info, WEXITED);
+    return info.si_code == CLD_EXITED ? info.si_status : 256 + info.si_status;
+}

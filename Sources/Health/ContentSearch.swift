@@ -97,13 +97,18 @@ extension String {
 
     /// For one line of a log: cut after 40 characters, controls as spaces.
     var cut: String {
+        String(unicodeScalars.prefix(40)).inOneLine + (unicodeScalars.count > 40 ? "…" : "")
+    }
+
+    /// Without what breaks a line or reorders it: such characters become spaces.
+    var inOneLine: String {
         // Unicode's line separators and C1 controls are as bad for a log as ASCII's.
-        let line = unicodeScalars.prefix(40).map { scalar in
-            scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-                || (0x2028...0x202E).contains(scalar.value)
-                ? " " : Character(scalar)
-        }
-        return String(line) + (unicodeScalars.count > 40 ? "…" : "")
+        String(
+            unicodeScalars.map { scalar in
+                scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+                    || (0x2028...0x202E).contains(scalar.value)
+                    ? " " : Character(scalar)
+            })
     }
 }
 

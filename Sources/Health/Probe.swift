@@ -29,6 +29,8 @@ protocol Probe: Sendable, Equatable {
 /// All types of monitors.
 let probeTypes: [any Probe.Type] = [
     TCPProbe.self, TLSProbe.self, HTTPProbe.self, HTTPSProbe.self, WebSocketProbe.self,
+    DNSProbe.self, SMTPProbe.self, GRPCProbe.self, CommandProbe.self, FileProbe.self,
+    ICMPProbe.self,
 ]
 
 extension Probe {

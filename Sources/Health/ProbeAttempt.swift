@@ -38,6 +38,7 @@ final class ProbeAttempt {
     var lingers = true
 
     private var stepInWords: String?
+    private var waitsForUs = false
     private let started = NIODeadline.now()
     private var deadline: Scheduled<Void>?
     private var release: (() -> Void)?
@@ -67,11 +68,15 @@ final class ProbeAttempt {
 
     /// Goes on to a step.
     ///
-    /// - Parameter words: what it is doing there, after "timeout after 2s while", if that is not
-    ///   what the step says itself.
-    func enter(_ step: ProbeStep, _ words: String? = nil) {
+    /// - Parameters:
+    ///   - words: what it is doing there, after "timeout after 2s while", if that is not what the
+    ///     step says itself.
+    ///   - isOwn: whether it waits for this machine there, so that a timeout says nothing about
+    ///     the origin.
+    func enter(_ step: ProbeStep, _ words: String? = nil, isOwn: Bool = false) {
         self.step = step
         stepInWords = words
+        waitsForUs = isOwn
     }
 
     func pass(_ words: String) { settle(.passed(words)) }
@@ -106,10 +111,9 @@ final class ProbeAttempt {
     private func expire() {
         guard !isDecided else { return close() }
         successor = nil
-        let doing = stepInWords ?? step.whileInWords
-        settle(
-            .failed(step, "timeout after \(durationText(timeout)) while \(doing)"), lingering: false
-        )
+        let words =
+            "timeout after \(durationText(timeout)) while \(stepInWords ?? step.whileInWords)"
+        settle(waitsForUs ? .inconclusive(words) : .failed(step, words), lingering: false)
     }
 
     private func settle(_ outcome: ProbeResult.Outcome, lingering: Bool = true) {
@@ -180,8 +184,12 @@ final class ProbeAttempt {
     }
 }
 
-/// The trust of monitors with TLS, made once for each set of authorities and kept until a reload.
+/// What the attempts of one checker share: the trust of monitors with TLS, made once for each set of
+/// authorities and kept until a reload; files of results; turns of programs.
 final class TrustCache {
+    let files = FileCache()
+    let commands = CommandTurns()
+
     private struct Key: Hashable {
         var trust: TLSContext.Trust
         var protocols: [String]

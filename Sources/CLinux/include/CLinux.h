@@ -1,5 +1,5 @@
 // What Swift's view of glibc lacks: datagram batches, the address a datagram was sent to, names of
-// threads. The definitions need _GNU_SOURCE, which changes types that Swift's Glibc module also
+// threads, programs in groups of their own. The definitions need _GNU_SOURCE, which changes types that Swift's Glibc module also
 // declares; so they stay in CLinux.c, and this header may be imported beside Glibc.
 // Calls return a negative errno instead of setting errno. No type of this header leaves the target
 // that imports it.
@@ -36,5 +36,17 @@ void cln_begin_thread(const char *name);
 
 /// Gives freed memory back to the system.
 void cln_trim_memory(void);
+
+/// Starts the program `path` in a process group of its own: in "/", with
+/// nothing on its standard input, default signals, no descriptor of ours, and its output (and errors)
+/// going to a pipe whose other end comes back in `output`. Returns its number.
+int cln_spawn(const char *path, char *const *arguments, char *const *environment, int *output);
+
+/// What `cln_reap` returns for a process that has not ended.
+enum { CLN_RUNNING = -1 };
+
+/// If a process of ours has ended, kills what is left of its group and returns its exit status, or
+/// 256 and the signal that killed it; less than CLN_RUNNING if it is none of ours.
+int cln_reap(int process);
 
 #endif
