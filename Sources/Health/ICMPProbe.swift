@@ -48,8 +48,9 @@ struct ICMPProbe: Probe {
 
     func start(_ attempt: ProbeAttempt) {
         let subtype = attempt.address.family == .ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6
+        // ICMP has no ports, but without one the kernel would not tell NIO that it is connected.
         attempt.connectDatagrams(
-            port: 0, sources: sources, NIOBSDSocket.ProtocolSubtype(rawValue: Int32(subtype))
+            port: 7, sources: sources, NIOBSDSocket.ProtocolSubtype(rawValue: Int32(subtype))
         ) { [ICMPProbeHandler(attempt)] }
     }
 
