@@ -82,6 +82,9 @@ struct DNSAnswer {
 
 /// Reads a message from a place on; nil at its end or where it makes no sense.
 private struct DNSReader {
+    /// A name has no more labels that pointers could stand between.
+    private static let mostHops = 127
+
     private let message: [UInt8]
     private var position: Int
 
@@ -106,6 +109,7 @@ private struct DNSReader {
         var wire: [UInt8] = []
         var place = position
         var isHere = true
+        var hops = 0
         while place < message.count {
             let length = Int(message[place])
             switch length >> 6 {
@@ -121,8 +125,9 @@ private struct DNSReader {
                 let target = Int(message.uint16(at: place) & 0x3FFF)
                 if isHere { position = place + 2 }
                 isHere = false
-                // Back only, so that it ends.
-                guard target < place else { return nil }
+                // Back only, so that it ends; and not often, so that it ends soon.
+                hops += 1
+                guard target < place, hops <= Self.mostHops else { return nil }
                 place = target
             default: return nil
             }
@@ -136,7 +141,7 @@ private struct DNSReader {
         let end = position + Int(length)
         var data: [UInt8] = []
         switch type.nameLayout {
-        case .none: break
+        case .none, .automaticHints: break
         case .name: data = name() ?? []
         case .preferenceThenName:
             guard skip(2) else { return nil }

@@ -136,7 +136,7 @@ extension Alone {
             for data in [
                 [0xC0], [0xC0, 12], [0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 5, 1],
                 record(1, [1, 2, 3]),
-                [0xC0, 29], [0x40], [63],
+                [0xC0, 24], [0x40], [63],
             ] as [[UInt8]] {
                 try await expect(
                     "status: malformed answer", of: found("") { [answer($0, records: [data])] })
