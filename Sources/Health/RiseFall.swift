@@ -75,7 +75,7 @@ public struct RiseFall: Sendable, Hashable {
         switch verdict {
         case .unknown: 1 - contradictions
         case .up, .degraded: fall - contradictions
-        case .down: rise - contradictions
+        case .down, .drained: rise - contradictions
         }
     }
 

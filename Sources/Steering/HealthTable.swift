@@ -12,6 +12,9 @@ public enum Verdict: UInt8, Sendable, BitwiseCopyable {
     /// Up, but slower than its monitor wants; answered like up.
     case degraded
     case down
+    /// Taken out of the answers by an operator, though it may well work: where nothing else does, it is
+    /// used before what is down.
+    case drained
 
     /// Whether clients may be sent there.
     ///
@@ -20,7 +23,7 @@ public enum Verdict: UInt8, Sendable, BitwiseCopyable {
     func isUp(monitored: Bool) -> Bool {
         switch self {
         case .up, .degraded: true
-        case .down: false
+        case .down, .drained: false
         case .unknown: !monitored
         }
     }
@@ -47,6 +50,10 @@ public struct Horizon: Sendable, Hashable, BitwiseCopyable {
 public struct HealthTable: Sendable, Hashable {
     public private(set) var verdicts: [Verdict]
     public private(set) var horizons: [Horizon]
+    /// The places whose verdict is an operator's word.
+    public private(set) var overridden: Set<Int> = []
+    /// Whether the checker suspects its own network, so that the verdicts are those from before.
+    public var isIsolated = false
 
     /// A table where every address has the same verdict, for good.
     public init(count: Int, verdict: Verdict = .unknown) {
@@ -59,6 +66,13 @@ public struct HealthTable: Sendable, Hashable {
     public subscript(index: Int) -> Verdict {
         get { verdicts[index] }
         set { verdicts[index] = newValue }
+    }
+
+    /// Puts an operator's word in a place, whatever the probes say; nothing else will flip it.
+    public mutating func override(_ index: Int, with verdict: Verdict) {
+        verdicts[index] = verdict
+        horizons[index] = .never
+        overridden.insert(index)
     }
 
     public mutating func setHorizon(_ horizon: Horizon, of index: Int) {

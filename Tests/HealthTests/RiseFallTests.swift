@@ -43,7 +43,7 @@ struct RiseFallTests {
             case .up: seen += "U"
             case .down: seen += "D"
             case .unknown: seen += "."
-            case .degraded: seen += "?"
+            case .degraded, .drained: seen += "?"
             }
         }
         #expect(seen == expected)
