@@ -56,7 +56,7 @@ public struct TargetState: Sendable {
     public var key: String
     public var address: IPAddress
     public var monitor: Monitor
-    public var health: RiseFall
+    public var health: TargetHealth
 }
 
 /// Probes targets until it is stopped.

@@ -100,7 +100,7 @@ final class CheckerState {
     }
 
     private func resizeSlots(for watches: [Watch]) {
-        let stalling = watches.reduce(0.0) { $0 + $1.monitor.timeout / $1.monitor.interval }
+        let stalling = watches.reduce(0.0) { $0 + $1.monitor.longestRound / $1.monitor.interval }
         slots = min(
             max(Int(stalling * 1.25), Self.concurrency.lowerBound), Self.concurrency.upperBound)
     }
@@ -144,15 +144,15 @@ final class CheckerState {
     }
 
     private func record(_ outcome: ProbeResult.Outcome, _ duration: Duration, of watch: Watch) {
-        let before = watch.health
-        let result = ProbeResult(outcome, duration: duration, time: .now())
-        let flipped = watch.health.record(
-            result, rise: watch.monitor.rise, fall: watch.monitor.fall)
-        if flipped {
+        guard let outcome = watch.round.take(outcome, retries: watch.monitor.rules.retries) else {
+            return  // `end` starts the next try.
+        }
+        let before = watch.monitor.horizon(of: watch.health)
+        let result = ProbeResult(
+            outcome, duration: duration, time: .now(), load: watch.attempt?.load)
+        if let flip = watch.health.record(result, under: watch.monitor.rules) {
             let flip = Transition(
-                key: watch.key, from: before.verdict, to: watch.health.verdict,
-                reason: "\(outcome)",
-                time: result.time)
+                key: watch.key, from: flip.from, to: flip.to, reason: flip.reason, time: flip.time)
             if watch.isInForce {
                 flips.append(flip)
                 schedulePublication()
@@ -160,7 +160,7 @@ final class CheckerState {
                 flipsAside.append(flip)
             }
         } else if watch.isTimed, watch.isInForce,
-            watch.health.contradictions != before.contradictions
+            watch.monitor.horizon(of: watch.health) != before
         {
             schedulePublication()
         }
@@ -178,6 +178,8 @@ final class CheckerState {
         // deeper on the stack.
         if !waiting.isEmpty { loop.assumeIsolated().execute { self.startWaiting() } }
         guard !watch.isRetired else { return }
+        // A retry keeps its place; there are three at the most, so the stack is bounded.
+        if watch.round.isOpen { return start(watch) }
         watch.wait(on: loop) { self.enqueue(watch) }
     }
 
@@ -218,7 +220,8 @@ final class Watch {
     let address: IPAddress
     let host: String?
     let monitor: Monitor
-    var health = RiseFall()
+    var health: TargetHealth
+    var round = Round()
     var attempt: ProbeAttempt?
     /// Whether the table shows it.
     var isInForce = false
@@ -238,6 +241,7 @@ final class Watch {
         host = target.host
         monitor = target.monitor
         schedule = Schedule(key: target.key, interval: target.monitor.interval)
+        health = TargetHealth(under: monitor.rules, at: .now())
     }
 
     func isSame(as target: ProbeTarget) -> Bool {
@@ -275,7 +279,7 @@ final class FirstRound {
     init(_ watches: [Watch], loop: any EventLoop, limit: Duration) {
         promise = loop.makePromise()
         remaining = watches.count
-        guard let longest = watches.map(\.monitor.timeout).max() else {
+        guard let longest = watches.map(\.monitor.longestRound).max() else {
             promise.succeed()
             return
         }

@@ -1,5 +1,6 @@
 // Monitors of type command: a program of your own, as monitoring plugins are. Exit status 0 passes,
-// any other fails, and the first line it prints is the reason. Keys of its own, beside Monitor's:
+// any other fails, and the first line it prints is the reason; `load=0.73` among its words is the load
+// (`load_above`). Keys of its own, beside Monitor's:
 //
 //     monitors:
 //       replication:
@@ -23,6 +24,7 @@ internal import Settings
 struct CommandProbe: Probe {
     static let type = "command"
     static let keys = ["command"]
+    static let reportsLoad = true
     private static let argumentCount = 64
     private static let argumentLimit = 4_096
 
@@ -206,7 +208,7 @@ private final class RunningCommand: ChannelInboundHandler {
         let line = String(decoding: output.prefix { $0 != 10 && $0 != 13 }, as: UTF8.self)
         let reason = line.isEmpty ? "" : ": " + line.inOneLine
         switch status {
-        case 0: attempt.pass("exit status 0\(reason)")
+        case 0: attempt.pass("exit status 0\(reason)", load: Load(in: line))
         case 1...255: attempt.fail(.status, "exit status \(status)\(reason)")
         case 256...: attempt.fail(.status, "killed by signal \(status - 256)\(reason)")
         default: attempt.giveUp("its exit status is lost")

@@ -7,9 +7,10 @@
 //         path: results.txt    # required; relative to this file's directory
 //         max_age: 5m          # an older file says nothing: 1s to 30d
 //
-// A line of it is about an address or an origin, `up` or `down`, and why:
+// A line of it is about an address or an origin, `up` or `down`, and why; `load=0.73` among the words
+// after `up` is the load (`load_above`):
 //
-//     192.0.2.10          up
+//     192.0.2.10          up     load=0.73
 //     frankfurt/fra-2     down   replica is behind by 40 s    # pool/origin; # begins a comment
 //
 // Where an address has a line, that of its origin does not count. Where neither has one, or the file
@@ -26,6 +27,7 @@ internal import Settings
 struct FileProbe: Probe {
     static let type = "file"
     static let keys = ["path", "max_age"]
+    static let reportsLoad = true
     private static let ages = Duration.seconds(1)...Duration.seconds(30 * 86_400)
 
     let path: String
@@ -78,7 +80,7 @@ struct FileProbe: Probe {
         }
         let reason = found.reason.isEmpty ? "" : ": \(found.reason)"
         if found.isUp {
-            attempt.pass("marked up\(reason)")
+            attempt.pass("marked up\(reason)", load: Load(in: found.reason))
         } else {
             attempt.fail(.status, "marked down\(reason)")
         }

@@ -1,13 +1,28 @@
 // A monitor of the pool files: how to probe, how often, and what to make of the results.
 //
 // Keys that every type of monitor has; those of a type are in the head of its file (TCPProbe for
-// `tcp`). Each stands here with its default; `type` has none.
+// `tcp`). Each stands here with its default, if it has one; `type` has to be there.
 //
 //     type: tcp            # one of `probeTypes`
 //     interval: 10s        # 100ms to 1h, from start to start of a target's probes
-//     timeout: 2s          # for a whole probe, at most the interval (which is the default if shorter)
+//     timeout: 2s          # for a whole probe; the default is less where that and all retries do not fit
+//     retries: 0           # how often a failed probe is tried again at once before it counts, 0 to 3
 //     rise: 2              # so many passes in a row bring a target up, 1 to 100
 //     fall: 3              # so many failures in a row bring a target down, 1 to 100
+//     start: last          # before its first result a target is as it was remembered, else unknown and
+//                          # the first result decides; up, down: that, whatever is remembered
+//     hold_down: 0s        # a target that went down stays down at least so long, to 1h
+//     flaps: off           # 5 per 10m: one that goes down more often than that stays down until it
+//                          # is no more than that again; 1 to 20, per 10s to 1d
+//
+// A target that is up is degraded when its smoothed response time or the load that it reports (`command`
+// and `file` can) is above a limit for some time, and up again when both have been below for as long:
+//
+//     degraded_above:      # 800ms, less than the timeout; none
+//     degraded_below:      # 80 % of degraded_above
+//     load_above:          # 0.8, 0 to 1000 with up to three decimals; none
+//     load_below:          # 80 % of load_above
+//     degraded_for: 30s    # 0s to 1h
 
 public import Settings
 internal import Steering
@@ -19,21 +34,39 @@ public struct Monitor: Sendable, Equatable {
     public let interval: Duration
     /// The time that one probe has for everything.
     public let timeout: Duration
-    public let rise: Int
-    public let fall: Int
+    /// How verdicts follow from its results.
+    public let rules: VerdictRules
     private(set) var probe: any Probe
 
     /// The monitor's type as the files name it: `https`.
     public var type: String { Swift.type(of: probe).type }
 
-    /// How soon a target's verdict could flip.
+    /// The longest that the probe and all its retries take.
+    public var longestRound: Duration { timeout * (1 + rules.retries) }
+
+    /// The longest that a target which works no more is taken for up: it died as soon as a probe had
+    /// passed, and all that follow run into their timeouts. Jitter only shortens it (`Schedule.period`).
+    public var detectionTime: Duration { interval * rules.fall + longestRound }
+
+    /// How soon a target's verdict could flip, as if the next result were there right now.
     ///
-    /// A probe may be due right now, so one fewer interval than probes lies between. Jitter can make it
-    /// sooner by a tenth (`Schedule.period`).
-    func horizon(of health: RiseFall) -> Horizon {
-        let probes = health.remaining(rise: rise, fall: fall)
-        return Horizon(
-            probes: Int32(probes), seconds: UInt32((interval * (probes - 1)).components.seconds))
+    /// So one fewer interval than results lies between. What waits for a time, as a hold-down does, was
+    /// known with the newest result: the next one is there an interval and a round later at the latest.
+    /// Jitter can make all that sooner by a tenth (`Schedule.period`), and a result that comes sooner in
+    /// its round by a timeout.
+    func horizon(of health: TargetHealth) -> Horizon {
+        let count = max(health.remaining(under: rules), 1)
+        let counted = interval * (count - 1)
+        let wait = health.wait(under: rules).map { wait in
+            max(wait.whole - (wait.hasBegun ? interval + longestRound : .zero), .zero)
+        }
+        let time =
+            switch health.verdict {
+            case .up, .degraded: min(counted, wait ?? counted)
+            case .unknown, .down, .drained: max(counted, wait ?? .zero)
+            }
+        let results = (time / interval).rounded(.up) + 1
+        return Horizon(probes: Int32(results), seconds: UInt32(time.components.seconds))
     }
 
     /// The port that it asks; nil for a type without.
@@ -47,9 +80,7 @@ public struct Monitor: Sendable, Equatable {
     }
 
     public static func == (a: Monitor, b: Monitor) -> Bool {
-        (a.name, a.interval, a.timeout, a.rise, a.fall) == (
-            b.name, b.interval, b.timeout, b.rise, b.fall
-        )
+        (a.name, a.interval, a.timeout, a.rules) == (b.name, b.interval, b.timeout, b.rules)
             && a.probe.equals(b.probe)
     }
 }
@@ -57,11 +88,10 @@ public struct Monitor: Sendable, Equatable {
 // MARK: - From the pool file
 
 extension Monitor {
-    private static let commonKeys = ["type", "interval", "timeout", "rise", "fall"]
+    private static let commonKeys = ["type", "interval", "timeout"] + VerdictRules.keys
     /// Below, probes would be load rather than a check; 100 ms is for demonstrations and tests.
     private static let intervals = Duration.milliseconds(100)...Duration.seconds(3_600)
     private static let timeouts = Duration.milliseconds(10)...Duration.seconds(3_600)
-    private static let counts = 1...100
 
     /// Reads one entry of `monitors:`; nil after reporting what is wrong with it.
     public init?(name: String, _ value: SettingsValue, _ diagnostics: inout Diagnostics) {
@@ -72,22 +102,39 @@ extension Monitor {
         self.name = name
         interval =
             settings["interval"]?.duration(in: Self.intervals, &diagnostics) ?? .seconds(10)
+        rules = VerdictRules(settings, of: probeType, &diagnostics)
         timeout =
             settings["timeout"]?.duration(in: Self.timeouts, &diagnostics)
-            ?? min(.seconds(2), interval)
-        rise = settings["rise"]?.integer(in: Self.counts, &diagnostics) ?? 2
-        fall = settings["fall"]?.integer(in: Self.counts, &diagnostics) ?? 3
+            ?? min(.seconds(2), interval / (1 + rules.retries))
         let probe = probeType.init(settings, &diagnostics)
-        if timeout > interval, diagnostics.errorCount == errorsBefore,
-            let place = settings["timeout"]
-        {
+        guard let probe, diagnostics.errorCount == errorsBefore else { return nil }
+        self.probe = probe
+        checkTimes(settings, &diagnostics)
+        guard diagnostics.errorCount == errorsBefore else { return nil }
+    }
+
+    /// Refuses times that do not go together.
+    private func checkTimes(_ settings: SettingsMapping, _ diagnostics: inout Diagnostics) {
+        if timeout > interval, let place = settings["timeout"] {
             diagnostics.error(
                 at: place.position,
                 "\(place.path): \(durationText(timeout)) is longer than the interval of "
                     + "\(durationText(interval)); a probe has to end before the next one starts")
+        } else if longestRound > interval, let place = settings["retries"] {
+            diagnostics.error(
+                at: place.position,
+                "\(place.path): \(1 + rules.retries) probes with a timeout of \(durationText(timeout)) "
+                    + "may take \(durationText(longestRound)), which is longer than the interval of "
+                    + "\(durationText(interval)); lower retries or timeout")
         }
-        guard let probe, diagnostics.errorCount == errorsBefore else { return nil }
-        self.probe = probe
+        if let limit = rules.responseTime, limit.above >= timeout,
+            let place = settings["degraded_above"]
+        {
+            diagnostics.error(
+                at: place.position,
+                "\(place.path): \(durationText(limit.above)) is not below the timeout of "
+                    + "\(durationText(timeout)); a probe that takes so long fails")
+        }
     }
 
     private static func probeType(

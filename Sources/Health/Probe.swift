@@ -13,6 +13,9 @@ protocol Probe: Sendable, Equatable {
     /// The keys of its own, beside those of every monitor.
     static var keys: [String] { get }
 
+    /// Whether what it asks may tell a load, which `load_above` is about.
+    static var reportsLoad: Bool { get }
+
     /// Reads its own keys; reports all that is wrong, and may return nil then.
     init?(_ settings: SettingsMapping, _ diagnostics: inout Diagnostics)
 
@@ -34,6 +37,8 @@ let probeTypes: [any Probe.Type] = [
 ]
 
 extension Probe {
+    static var reportsLoad: Bool { false }
+
     func equals(_ other: any Probe) -> Bool { (other as? Self) == self }
 
     func bound(toOrigin origin: String) -> Self { self }

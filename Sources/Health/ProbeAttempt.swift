@@ -32,6 +32,8 @@ final class ProbeAttempt {
     /// Where the probe is, for a timeout's reason.
     private(set) var step = ProbeStep.connect
     private(set) var isDecided = false
+    /// Of a pass; to be read when it is decided.
+    private(set) var load: Load?
     /// The connection that is open or being opened.
     var channel: (any Channel)?
     /// Whether the connection is ended in order, which datagrams have no need of.
@@ -79,7 +81,11 @@ final class ProbeAttempt {
         waitsForUs = isOwn
     }
 
-    func pass(_ words: String) { settle(.passed(words)) }
+    /// - Parameter load: what the origin says of it, where the probe learns that.
+    func pass(_ words: String, load: Load? = nil) {
+        if !isDecided { self.load = load }
+        settle(.passed(words))
+    }
 
     func fail(_ step: ProbeStep, _ words: String) { settle(.failed(step, words)) }
 

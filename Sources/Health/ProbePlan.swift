@@ -51,7 +51,8 @@ public struct ProbePlan: Sendable {
     public func settle(_ table: inout HealthTable) {
         for target in targets where target.isTimed {
             table.setHorizon(
-                target.monitor.horizon(of: RiseFall(settledAs: table[target.id])), of: target.id)
+                target.monitor.horizon(of: TargetHealth(settledAs: table[target.id])), of: target.id
+            )
         }
     }
 

@@ -20,6 +20,20 @@ public struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertible
 
     public static func < (a: Self, b: Self) -> Bool { a.nanoseconds < b.nanoseconds }
 
+    /// How much later one moment is than another; negative if it is earlier.
+    public static func - (a: Self, b: Self) -> Duration {
+        .nanoseconds(a.nanoseconds) - .nanoseconds(b.nanoseconds)
+    }
+
+    /// The moment so much later, or the last that there is.
+    func advanced(by duration: Duration) -> Timestamp {
+        let (seconds, rest) = duration.components
+        let sum = Int64(
+            clamping: Int128(seconds) * 1_000_000_000 + Int128(rest / 1_000_000_000)
+                + Int128(nanoseconds))
+        return Timestamp(nanoseconds: sum)
+    }
+
     /// RFC 3339 in whole seconds: `2026-02-03T04:05:06Z`.
     public var description: String {
         let seconds = nanoseconds.dividingFloored(by: 1_000_000_000).quotient

@@ -10,7 +10,7 @@ struct MonitorTests {
     func defaults() throws {
         let tcp = try monitor("{type: tcp, port: 5432}")
         #expect(tcp.interval == .seconds(10) && tcp.timeout == .seconds(2))
-        #expect(tcp.rise == 2 && tcp.fall == 3 && tcp.type == "tcp")
+        #expect(tcp.rules == VerdictRules() && tcp.type == "tcp")
         #expect(tcp.port == 5432)
 
         let http = try #require(try monitor("{type: http}").probe as? HTTPProbe).exchange

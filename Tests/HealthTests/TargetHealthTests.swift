@@ -14,7 +14,7 @@ private func result(_ mark: Character, at second: Int64 = 0) -> ProbeResult {
         outcome, duration: .milliseconds(3), time: Timestamp(nanoseconds: second * 1_000_000_000))
 }
 
-struct RiseFallTests {
+struct TargetHealthTests {
     /// Results (+ passed, - failed, ? inconclusive) and the verdict after each (U up, D down, . unknown).
     @Test(
         "verdicts follow from rise and fall",
@@ -33,11 +33,13 @@ struct RiseFallTests {
             ("+-?-?-", 2, 3, "UUUUUD"), ("-+?+", 2, 3, "DDDU"),
         ])
     func rows(marks: String, rise: Int, fall: Int, expected: String) {
-        var machine = RiseFall()
+        var machine = TargetHealth()
+        var rules = VerdictRules()
+        (rules.rise, rules.fall) = (rise, fall)
         var seen = ""
         for mark in marks {
             let before = machine.verdict
-            let flipped = machine.record(result(mark), rise: rise, fall: fall)
+            let flipped = machine.record(result(mark), under: rules) != nil
             #expect(flipped == (machine.verdict != before))
             switch machine.verdict {
             case .up: seen += "U"
@@ -59,11 +61,11 @@ struct RiseFallTests {
         ] as [(String, [Int], UInt32)])
     func horizons(marks: String, expected: [Int], seconds: UInt32) throws {
         let monitor = try monitor("{type: tcp, port: 1, interval: 10s, rise: 2, fall: 3}")
-        var machine = RiseFall()
-        var seen = marks.isEmpty ? [machine.remaining(rise: 2, fall: 3)] : []
+        var machine = TargetHealth()
+        var seen = marks.isEmpty ? [max(machine.remaining(under: monitor.rules), 1)] : []
         for mark in marks {
-            _ = machine.record(result(mark), rise: 2, fall: 3)
-            seen.append(machine.remaining(rise: 2, fall: 3))
+            _ = machine.record(result(mark), under: monitor.rules)
+            seen.append(max(machine.remaining(under: monitor.rules), 1))
         }
         #expect(seen == expected)
         let horizon = monitor.horizon(of: machine)
@@ -72,9 +74,9 @@ struct RiseFallTests {
 
     @Test("a verdict keeps the result and the time that decided it")
     func reason() {
-        var machine = RiseFall()
+        var machine = TargetHealth()
         for (second, mark) in "+---+".enumerated() {
-            _ = machine.record(result(mark, at: Int64(second)), rise: 2, fall: 3)
+            _ = machine.record(result(mark, at: Int64(second)), under: VerdictRules())
         }
         #expect(machine.verdict == .down)
         #expect(machine.since == Timestamp(nanoseconds: 3_000_000_000))
@@ -88,13 +90,15 @@ struct RiseFallTests {
         var random = Random(seed: seed)
         let rise = Int.random(in: 1...5, using: &random)
         let fall = Int.random(in: 1...5, using: &random)
-        var machine = RiseFall()
+        var machine = TargetHealth()
+        var rules = VerdictRules()
+        (rules.rise, rules.fall) = (rise, fall)
         var seen: [Character] = []
         var flips = 0
         for _ in 0..<2_000 {
             let mark: Character = ["+", "-", "-", "+", "?"].randomElement(using: &random) ?? "+"
             let before = machine.verdict
-            let flipped = machine.record(result(mark), rise: rise, fall: fall)
+            let flipped = machine.record(result(mark), under: rules) != nil
             if mark != "?" { seen.append(mark) }
             let needed = before == .unknown ? 1 : before == .down ? rise : fall
             let opposite: Character =
@@ -105,52 +109,5 @@ struct RiseFallTests {
             flips += flipped ? 1 : 0
         }
         #expect(flips > 2)
-    }
-}
-
-/// A small generator with a seed, so that a failure can be run again (SplitMix64).
-struct Random: RandomNumberGenerator {
-    var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-        return value ^ value >> 31
-    }
-}
-
-struct ScheduleTests {
-    @Test("a rhythm is the same every time, never slower than the interval, and not in step")
-    func rhythm() {
-        let interval = Duration.seconds(10)
-        let keys = (0..<1_000).map { "pool/origin-\($0)/192.0.2.1" }
-        let schedules = keys.map { Schedule(key: $0, interval: interval) }
-        #expect(schedules == keys.map { Schedule(key: $0, interval: interval) })
-        for schedule in schedules {
-            #expect(schedule.period > .seconds(9) - .milliseconds(1) && schedule.period <= interval)
-            #expect(schedule.offset > .zero && schedule.offset <= schedule.period)
-        }
-        // Each tenth of the period gets its share of second probes: 100 on average.
-        var tenths = Array(repeating: 0, count: 10)
-        for schedule in schedules {
-            tenths[min(9, Int(schedule.offset / schedule.period * 10))] += 1
-        }
-        #expect(tenths.allSatisfy { (60...140).contains($0) }, "\(tenths)")
-    }
-}
-
-struct TimestampTests {
-    @Test(
-        "moments are shown in UTC",
-        arguments: [
-            (0 as Int64, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_709_251_199, "2024-02-29T23:59:59Z"), (1_735_689_599, "2024-12-31T23:59:59Z"),
-            (-1, "1969-12-31T23:59:59Z"), (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ])
-    func text(seconds: Int64, expected: String) {
-        #expect(Timestamp(nanoseconds: seconds * 1_000_000_000).description == expected)
     }
 }
