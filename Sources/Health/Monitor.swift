@@ -65,8 +65,10 @@ public struct Monitor: Sendable, Equatable {
             case .up, .degraded: min(counted, wait ?? counted)
             case .unknown, .down, .drained: max(counted, wait ?? .zero)
             }
-        let results = (time / interval).rounded(.up) + 1
-        return Horizon(probes: Int32(results), seconds: UInt32(time.components.seconds))
+        let results =
+            time == counted ? count : 1 + Int(min((time / interval).rounded(.up), 1e9))
+        return Horizon(
+            probes: Int32(results), seconds: UInt32(clamping: time.components.seconds))
     }
 
     /// The port that it asks; nil for a type without.

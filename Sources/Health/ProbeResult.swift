@@ -116,7 +116,7 @@ struct Round {
         defer { self = Round() }
         switch outcome {
         case .passed(let words):
-            return failure.map { .passed("\(words) (at try \(failures + 1); before, \($0))") }
+            return failure.map { .passed("\(words) (try \(failures + 1); before: \($0))") }
                 ?? outcome
         case .inconclusive: return failure ?? outcome
         case .failed: return outcome

@@ -140,12 +140,16 @@ public struct TargetHealth: Sendable, Hashable {
         guard result.time - start >= rules.degradedFor else { return nil }
         return flip(
             to: verdict == .up ? .degraded : .up,
-            because: "\(words) for \(durationText(rules.degradedFor))", by: result, at: result.time)
+            because: rules.degradedFor > .zero
+                ? "\(words) for \(durationText(rules.degradedFor))" : words,
+            by: result, at: result.time)
     }
 
     private mutating func smooth(_ duration: Duration) {
         let before = responseTime ?? duration
-        responseTime = before + (duration - before) / Self.smoothing
+        // In whole nanoseconds, as files have it.
+        let after = before + (duration - before) / Self.smoothing
+        responseTime = .nanoseconds(after.wholeNanoseconds)
     }
 
     // MARK: - Held down
@@ -232,12 +236,15 @@ public struct TargetHealth: Sendable, Hashable {
     ///
     /// Where the clock was set back nothing is later than now, so that no wait gets longer than its rule.
     private mutating func advance(to now: Timestamp) {
-        if newest.map({ now < $0 }) ?? true {
-            since = since.map { min($0, now) }
-            leaningSince = leaningSince.map { min($0, now) }
-            falls = falls.map { min($0, now) }
-        }
+        if newest.map({ now < $0 }) ?? true { cut(to: now) }
         newest = now
+    }
+
+    /// Sees to it that nothing that waits for a time is later than a moment.
+    mutating func cut(to now: Timestamp) {
+        since = since.map { min($0, now) }
+        leaningSince = leaningSince.map { min($0, now) }
+        falls = falls.map { min($0, now) }
     }
 }
 

@@ -51,6 +51,7 @@ extension TargetHealth: Codable {
         falls = falls.sorted().suffix(Self.fallLimit)
         leaningSince = try values.decodeIfPresent(Timestamp.self, forKey: .leaningSince)
         newest = try values.decodeIfPresent(Timestamp.self, forKey: .newest)
+        if let newest { cut(to: newest) }
     }
 }
 
@@ -168,8 +169,9 @@ extension Verdict {
 
 extension Duration {
     /// Clamped to what fits 64 bits, 292 years.
-    fileprivate var wholeNanoseconds: Int64 {
-        Int64(clamping: Int128(components.seconds) * 1_000_000_000)
-            .addingReportingOverflow(components.attoseconds / 1_000_000_000).partialValue
+    var wholeNanoseconds: Int64 {
+        Int64(
+            clamping: Int128(components.seconds) * 1_000_000_000
+                + Int128(components.attoseconds / 1_000_000_000))
     }
 }

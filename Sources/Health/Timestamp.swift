@@ -26,7 +26,7 @@ public struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertible
     }
 
     /// The moment so much later, or the last that there is.
-    func advanced(by duration: Duration) -> Timestamp {
+    public func advanced(by duration: Duration) -> Timestamp {
         let (seconds, rest) = duration.components
         let sum = Int64(
             clamping: Int128(seconds) * 1_000_000_000 + Int128(rest / 1_000_000_000)

@@ -248,6 +248,76 @@ extension Alone {
             await checker.stop()
         }
 
+        /// A checker's state of a program that logs each run, after its first round.
+        private func firstRound(
+            of script: String, _ settings: String
+        ) async throws -> (health: TargetHealth, runs: Int) {
+            let directory = try TemporaryDirectory()
+            let log = "\(directory.path)/log"
+            let yaml =
+                "{type: command, \(settings), command: [/bin/sh, -c, "
+                + "'echo x >> \(log); test $(wc -l < \(log)) \(script)']}"
+            let checker = Checker { _ in }
+            let target = ProbeTarget(
+                id: 0, key: "pool/a/127.0.0.1", address: local, monitor: try monitor(yaml))
+            await checker.replace([target], base: HealthTable(count: 1))
+            let states = await checker.states()
+            await checker.stop()
+            return (
+                try #require(states.first?.health),
+                try directory.read("log").count { $0 == UInt8(ascii: "x") }
+            )
+        }
+
+        @Test("a failed probe is tried again at once before it counts, and a pass ends the round")
+        func retries() async throws {
+            let settings = "interval: 1h, timeout: 20s"
+            let failing = try await firstRound(of: "-gt 9", "\(settings), retries: 2")
+            #expect(failing.runs == 3 && failing.health.verdict == .down)
+            #expect(failing.health.reason == "status: exit status 1")
+            let late = try await firstRound(
+                of: "-gt 1 && echo load=0.73", "\(settings), retries: 3")
+            #expect(late.runs == 2 && late.health.verdict == .up)
+            #expect(
+                late.health.reason
+                    == "exit status 0: load=0.73 (try 2; before: status: exit status 1)")
+            #expect(late.health.last?.load == Load(thousandths: 730))
+            let none = try await firstRound(of: "-gt 1", settings)
+            #expect(none.runs == 1 && none.health.verdict == .down)
+            #expect(none.health.last?.load == nil)
+        }
+
+        @Test("a file of results tells loads too")
+        func loadOfFile() async throws {
+            let directory = try TemporaryDirectory()
+            try directory.write("127.0.0.1 up busy load=0.5", to: "results")
+            let path = "\(directory.path)/results"
+            let checker = Checker { _ in }
+            let target = ProbeTarget(
+                id: 0, key: "pool/a/127.0.0.1", address: local,
+                monitor: try monitor("{type: file, path: \(path), load_above: 0.8}"))
+            await checker.replace([target], base: HealthTable(count: 1))
+            let last = try #require(await checker.states().first?.health.last)
+            #expect(last.outcome == .passed("marked up: busy load=0.5"))
+            #expect(last.load == Load(thousandths: 500))
+            await checker.stop()
+        }
+
+        @Test("a target whose monitor says how it starts is so before its first result")
+        func start() async throws {
+            let stalled = try await FaultServer(.stall)
+            let settings = "interval: 1h, timeout: 500ms, start: up"
+            let adopted = Journal()
+            let checker = Checker { _ in }
+            await checker.replace(
+                [try target(0, stalled, settings: settings)], base: HealthTable(count: 1),
+                adopt: { adopted.add($0) })
+            let state = try #require(await checker.states().first)
+            #expect(adopted.updates.map(\.table.verdicts) == [[.up]])
+            #expect(state.health.verdict == .up && state.health.contradictions <= 1)
+            await checker.stop()
+        }
+
         @Test(
             "until the new targets are known, flips of the old ones are published in the old table")
         func replacingMeanwhile() async throws {

@@ -57,6 +57,52 @@ struct MonitorTests {
             ("{type: tcp, port: 1, interval: 10}", "expected a duration with its unit"),
             ("{type: tcp, port: 1, interval: 50ms}", "expected a duration from 100ms to 1h"),
             (
+                "{type: tcp, port: 1, timeout: 4s, retries: 2}",
+                "f:1:44: error: retries: 3 probes with a timeout of 4s may take 12s, which is longer "
+                    + "than the interval of 10s; lower retries or timeout"
+            ),
+            ("{type: tcp, port: 1, retries: 4}", "expected a whole number from 0 to 3"),
+            (
+                "{type: tcp, port: 1, start: dwon}",
+                "start: expected one of last, up, down (did you mean down?), found \"dwon\""
+            ),
+            ("{type: tcp, port: 1, hold_down: 2h}", "expected a duration from 0s to 1h"),
+            (
+                "{type: tcp, port: 1, flaps: 5/10m}",
+                "f:1:29: error: flaps: expected a count from 1 to 20 per a time from 10s to 1d, "
+                    + "as 5 per 10m, or off, found \"5/10m\""
+            ),
+            ("{type: tcp, port: 1, flaps: 21 per 10m}", "flaps: expected a count from 1 to 20"),
+            ("{type: tcp, port: 1, flaps: 5 per 2d}", "flaps: expected a count from 1 to 20"),
+            (
+                "{type: tcp, port: 1, degraded_above: 2s}",
+                "degraded_above: 2s is not below the timeout of 2s; a probe that takes so long fails"
+            ),
+            (
+                "{type: tcp, port: 1, degraded_above: 1s, degraded_below: 1100ms}",
+                "degraded_below: 1s100ms is more than the 1s of degraded_above"
+            ),
+            (
+                "{type: tcp, port: 1, degraded_below: 1s}",
+                "degraded_below: says nothing without degraded_above"
+            ),
+            (
+                "{type: tcp, port: 1, degraded_for: 1s}",
+                "degraded_for: says nothing without degraded_above or load_above"
+            ),
+            (
+                "{type: tcp, port: 1, load_above: 0.8}",
+                "load_above: monitors of type tcp learn of no load; those of type command, file"
+            ),
+            (
+                "{type: command, command: [/bin/true], load_above: 80%}",
+                "load_above: expected a load from 0 to 1000, as 0.8, found \"80%\""
+            ),
+            (
+                "{type: command, command: [/bin/true], load_above: 0.8, load_below: 0.9}",
+                "load_below: 0.9 is more than the 0.8 of load_above"
+            ),
+            (
                 "{type: tcp, port: 1, timeout: 11s}",
                 "timeout: 11s is longer than the interval of 10s"
             ),
@@ -202,6 +248,62 @@ struct MonitorTests {
         ] {
             #expect(try base != monitor(other))
         }
+    }
+
+    @Test("the rules of verdicts are read, and what they leave out follows from the rest")
+    func rules() throws {
+        let stated = try monitor(
+            """
+            {type: command, command: [/bin/true], interval: 20s, timeout: 4s, rise: 4, fall: 5,
+            retries: 3, start: down, degraded_above: 1s, degraded_below: 500ms, load_above: 0.8,
+            load_below: 0.25, degraded_for: 1m, hold_down: 5m, flaps: 5 per 10m}
+            """)
+        var expected = VerdictRules()
+        (expected.rise, expected.fall, expected.retries, expected.start) = (4, 5, 3, .down)
+        expected.responseTime = .init(above: .seconds(1), below: .milliseconds(500))
+        expected.load = .init(above: Load(thousandths: 800), below: Load(thousandths: 250))
+        (expected.degradedFor, expected.holdDown) = (.seconds(60), .seconds(300))
+        expected.flaps = .init(budget: 5, window: .seconds(600))
+        #expect(stated.rules == expected)
+        #expect(stated.longestRound == .seconds(16) && stated.detectionTime == .seconds(116))
+
+        let half = try monitor(
+            "{type: command, command: [/bin/true], degraded_above: 1s, load_above: 0.8}"
+        ).rules
+        #expect(half.responseTime?.below == .milliseconds(800))
+        #expect(half.load?.below == Load(thousandths: 640) && half.degradedFor == .seconds(30))
+        // A round fits into the interval if the timeout is not given.
+        let short = try monitor("{type: tcp, port: 1, interval: 2s, retries: 3}")
+        #expect(short.timeout == .milliseconds(500) && short.detectionTime == .seconds(8))
+        #expect(try monitor("{type: tcp, port: 1}").detectionTime == .seconds(32))
+        #expect(try monitor("{type: tcp, port: 1, flaps: off}").rules == VerdictRules())
+    }
+
+    @Test("every key of the rules is documented with its default, in the head and in the manual")
+    func documentedRules() throws {
+        let head = try head(of: "Monitor")
+        let manual = try String(
+            contentsOf: sources.appendingPathComponent("docs/monitors.md"), encoding: .utf8)
+        for key in VerdictRules.keys {
+            #expect(head.contains { $0.hasPrefix("     \(key):") }, "\(key)")
+            #expect(manual.contains("`\(key)"), "\(key)")
+        }
+        // Those with a default, together, are a monitor of defaults.
+        let stated = head.filter { $0.hasPrefix("     ") }
+            .map { $0.prefix { $0 != "#" }.trimmingCharacters(in: .whitespaces) }
+            .filter { line in
+                let silent = ["type", "degraded_for"].contains { line.hasPrefix($0) }
+                return !silent && !line.isEmpty && !line.hasSuffix(":")
+            }
+        #expect(stated.count == 8)
+        let monitor = try monitor("{type: tcp, port: 1, \(stated.joined(separator: ", "))}")
+        #expect(monitor.rules == VerdictRules() && monitor.interval == .seconds(10))
+        #expect(monitor.timeout == .seconds(2))
+    }
+
+    private var sources: URL {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
     }
 
     /// The head of a source file: its first comment, without the slashes.
