@@ -147,7 +147,7 @@ final class CheckerState {
         guard let outcome = watch.round.take(outcome, retries: watch.monitor.rules.retries) else {
             return  // `end` starts the next try.
         }
-        let before = watch.isTimed ? watch.monitor.horizon(of: watch.health) : nil
+        let before = watch.monitor.horizon(of: watch.health)
         let result = ProbeResult(
             outcome, duration: duration, time: .now(), load: watch.attempt?.load)
         if let flip = watch.health.record(result, under: watch.monitor.rules) {

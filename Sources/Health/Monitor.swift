@@ -5,18 +5,19 @@
 //
 //     type: tcp            # one of `probeTypes`
 //     interval: 10s        # 100ms to 1h, from start to start of a target's probes
-//     timeout: 2s          # for a whole probe; the default is less where that and all retries do not fit
-//     retries: 0           # how often a failed probe is tried again at once before it counts, 0 to 3
+//     timeout: 2s          # for a whole probe; less by default where that does not fit the interval
+//     retries: 0           # how often a failed probe is tried again before it counts, 0 to 3
 //     rise: 2              # so many passes in a row bring a target up, 1 to 100
 //     fall: 3              # so many failures in a row bring a target down, 1 to 100
-//     start: last          # before its first result a target is as it was remembered, else unknown and
-//                          # the first result decides; up, down: that, whatever is remembered
+//     start: last          # before its first result: as it was before a restart, else unknown, and
+//                          # then the first result decides; up, down: that
 //     hold_down: 0s        # a target that went down stays down at least so long, to 1h
-//     flaps: off           # 5 per 10m: one that goes down more often than that stays down until it
-//                          # is no more than that again; 1 to 20, per 10s to 1d
+//     flaps: off           # 5 per 10m: one that goes down more often than that stays down until
+//                          # it is no more than that again; 1 to 20, per 10s to 1d
 //
-// A target that is up is degraded when its smoothed response time or the load that it reports (`command`
-// and `file` can) is above a limit for some time, and up again when both have been below for as long:
+// A target that is up is degraded when its smoothed response time, or the load that it reports
+// (`command` and `file` can), is above a limit for some time, and up again when both have been below
+// for as long:
 //
 //     degraded_above:      # 800ms, less than the timeout; none
 //     degraded_below:      # 80 % of degraded_above
@@ -44,16 +45,17 @@ public struct Monitor: Sendable, Equatable {
     /// The longest that the probe and all its retries take.
     public var longestRound: Duration { timeout * (1 + rules.retries) }
 
-    /// The longest that a target which works no more is taken for up: it died as soon as a probe had
-    /// passed, and all that follow run into their timeouts. Jitter only shortens it (`Schedule.period`).
+    /// The longest that a target which works no more is taken for up: it died as soon as a probe
+    /// had passed, and all that follow run into their timeouts. Jitter only shortens it
+    /// (`Schedule.period`).
     public var detectionTime: Duration { interval * rules.fall + longestRound }
 
     /// How soon a target's verdict could flip, as if the next result were there right now.
     ///
-    /// So one fewer interval than results lies between. What waits for a time, as a hold-down does, was
-    /// known with the newest result: the next one is there an interval and a round later at the latest.
-    /// Jitter can make all that sooner by a tenth (`Schedule.period`), and a result that comes sooner in
-    /// its round by a timeout.
+    /// So one fewer interval than results lies between. What waits for a time, as a hold-down does,
+    /// was known with the newest result: the next one is there an interval and a round later at the
+    /// latest. Jitter can make all that sooner by a tenth (`Schedule.period`), and a result that
+    /// comes sooner in its round by a timeout.
     func horizon(of health: TargetHealth) -> Horizon {
         let count = max(health.remaining(under: rules), 1)
         let counted = interval * (count - 1)

@@ -1,5 +1,6 @@
-// What one round of probing found of a target: the outcome, how long it took, when, and the load that it
-// told. The round is a probe and, after failures, the immediate retries that its monitor has.
+// What one round of probing found of a target: the outcome, how long it took, when, and the load
+// that it told. The round is a probe and, after failures, the immediate retries that its monitor
+// has.
 
 /// How far a probe got.
 public enum ProbeStep: String, Sendable, Hashable, CaseIterable, Codable {
@@ -75,7 +76,7 @@ public struct Load: Sendable, Hashable, Comparable, CustomStringConvertible {
         thousandths = whole * 1_000 + rest
     }
 
-    /// The first figure after the word `load=` in what a program or file says: `ok load=0.73 users=9`.
+    /// The first figure after `load=` in what a program or file says: `ok load=0.73 users=9`.
     init?(in words: String) {
         for word in words.split(whereSeparator: { " \t,;|".contains($0) })
         where word.hasPrefix("load=") {
@@ -105,8 +106,8 @@ struct Round {
 
     /// Takes the outcome of a try; nil if another has to follow at once.
     ///
-    /// A pass is one for the whole round, and tells what failed before it. A retry that this machine
-    /// could not make leaves the failure as it is.
+    /// A pass is one for the whole round, and tells what failed before it. A retry that this
+    /// machine could not make leaves the failure as it is.
     mutating func take(_ outcome: ProbeResult.Outcome, retries: Int) -> ProbeResult.Outcome? {
         if case .failed = outcome, failures < retries {
             failures += 1

@@ -1,5 +1,6 @@
-// Why did it flip? The pure machine from the results of one target (an address under a monitor) to its
-// verdict. Time comes in with the results, so that the same results always make the same verdicts.
+// Why did it flip? The pure machine from the results of one target (an address under a monitor) to
+// its verdict. Time comes in with the results, so that the same results always make the same
+// verdicts.
 //
 //     unknown ──first result──▶ up or down          up, degraded ──`fall` failures in a row──▶ down
 //     up ──over a limit for `degraded_for`──▶ degraded ──below all for as long──▶ up
@@ -26,7 +27,8 @@ public struct TargetHealth: Sendable, Hashable {
     public internal(set) var since: Timestamp?
     /// Why the verdict is what it is, for people; empty while it is unknown.
     public internal(set) var reason = ""
-    /// The result that decided the verdict; nil while it is unknown, and where a monitor's `start` did.
+    /// The result that decided the verdict; nil while it is unknown, and where a monitor's `start`
+    /// did.
     public internal(set) var decidedBy: ProbeResult?
     public internal(set) var last: ProbeResult?
     /// The smoothed response time of probes that passed.
@@ -38,7 +40,8 @@ public struct TargetHealth: Sendable, Hashable {
     /// How many of the newest results in a row contradict the verdict, at most as many as flip it.
     public internal(set) var contradictions = 0
 
-    /// When it went down after having been up, the newest times last: what `hold_down` and `flaps` count.
+    /// When it went down after having been up, the newest times last: what `hold_down` and `flaps`
+    /// count.
     var falls: [Timestamp] = []
     /// Since when all that passed has been over a limit, if it is up, or below all if degraded.
     var leaningSince: Timestamp?
@@ -49,8 +52,8 @@ public struct TargetHealth: Sendable, Hashable {
     public static let historyLimit = 8
     /// Falls are kept for the largest budget, so that a rule that is edited finds them.
     static let fallLimit = VerdictRules.flapCounts.upperBound + 1
-    /// One in so many is the weight of a new response time (RFC 6298, section 2, takes 8 for TCP, which
-    /// has more of them).
+    /// One in so many is the weight of a new response time (RFC 6298, section 2, takes 8 for TCP,
+    /// which has more of them).
     static let smoothing = 4
     /// What was last seen of a target longer ago says nothing about its verdict.
     public static let memory = Duration.seconds(86_400)
@@ -125,8 +128,8 @@ public struct TargetHealth: Sendable, Hashable {
 
     // MARK: - Degraded
 
-    /// Goes over to degraded, or back to up, when all that passed for long enough speaks for it; failures
-    /// between say nothing here.
+    /// Goes over to degraded, or back to up, when all that passed for long enough speaks for it;
+    /// failures between say nothing here.
     private mutating func lean(_ result: ProbeResult, _ rules: VerdictRules) -> Flip? {
         let words =
             verdict == .up
@@ -182,7 +185,8 @@ public struct TargetHealth: Sendable, Hashable {
         heldUntil(under: rules).map { time < $0 } ?? false
     }
 
-    /// When the falls within the window are no more than the budget again; nil if they have never been more.
+    /// When the falls within the window are no more than the budget again; nil if they have never
+    /// been more.
     private func flappingUntil(_ rules: VerdictRules) -> Timestamp? {
         guard let flaps = rules.flaps, falls.count > flaps.budget else { return nil }
         return falls[falls.count - flaps.budget - 1].advanced(by: flaps.window)
@@ -213,8 +217,9 @@ public struct TargetHealth: Sendable, Hashable {
 
     /// The same target after a time without probes (a restart, or a monitor that was edited).
     ///
-    /// Its verdict stays, with all that led to it, and has to be contradicted as often as if nothing
-    /// had been seen against it. One from too long ago is unknown again: the first result decides.
+    /// Its verdict stays, with all that led to it, and has to be contradicted as often as if
+    /// nothing had been seen against it. One from too long ago is unknown again: the first result
+    /// decides.
     public func resumed(at now: Timestamp) -> TargetHealth {
         var health = self
         let seen = last?.time ?? since
@@ -234,7 +239,8 @@ public struct TargetHealth: Sendable, Hashable {
 
     /// Lets time go on.
     ///
-    /// Where the clock was set back nothing is later than now, so that no wait gets longer than its rule.
+    /// Where the clock was set back nothing is later than now, so that no wait gets longer than its
+    /// rule.
     private mutating func advance(to now: Timestamp) {
         if newest.map({ now < $0 }) ?? true { cut(to: now) }
         newest = now

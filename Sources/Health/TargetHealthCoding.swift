@@ -1,6 +1,7 @@
-// What is known of a target, as it is written to disk and read again. The keys are for good: a newer
-// Rhumb reads what an older one wrote. Reading is total: what is no verdict at all is an error, and what
-// is beyond a limit is cut to it, so that a damaged file can neither trap nor hold a target down.
+// What is known of a target, as it is written to disk and read again. The keys are for good: a
+// newer Rhumb reads what an older one wrote. Reading is total: what is no verdict at all is an
+// error, and what is beyond a limit is cut to it, so that a damaged file can neither trap nor hold
+// a target down.
 
 internal import Steering
 

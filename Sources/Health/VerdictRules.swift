@@ -1,5 +1,5 @@
-// The numbers by which TargetHealth turns results into verdicts, as a monitor states them (Monitor's head
-// has the keys with their defaults).
+// The numbers by which TargetHealth turns results into verdicts, as a monitor states them
+// (Monitor's head has the keys with their defaults).
 
 internal import Settings
 internal import Steering
@@ -17,7 +17,8 @@ public struct VerdictRules: Sendable, Hashable {
     public var responseTime: Hysteresis<Duration>?
     /// What the load of each result is held against.
     public var load: Hysteresis<Load>?
-    /// How long a target has to be over a limit until it is degraded, and below all until it is up again.
+    /// How long a target has to be over a limit until it is degraded, and below all until it is up
+    /// again.
     public var degradedFor = Duration.seconds(30)
     /// How long a target stays down at the least after it went down, however it passes.
     public var holdDown = Duration.zero
@@ -27,7 +28,8 @@ public struct VerdictRules: Sendable, Hashable {
 
     /// What a target is taken for before its first result.
     public enum Start: String, Sendable, Hashable, CaseIterable {
-        /// As it was before; unknown where nothing is remembered of it, and then the first result decides.
+        /// As it was before; unknown where nothing is remembered of it, and then the first result
+        /// decides.
         case last
         case up, down
 

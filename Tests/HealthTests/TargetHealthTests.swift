@@ -24,7 +24,7 @@ private func verdictRules(_ yaml: String) throws -> VerdictRules {
 }
 
 struct TargetHealthTests {
-    /// Results (+ passed, - failed, ? inconclusive) and the verdict after each (U up, D down, . unknown).
+    /// Results (+ passed, - failed, ? inconclusive) and the verdict after each (Verdict.mark).
     @Test(
         "verdicts follow from rise and fall",
         arguments: [

@@ -1,5 +1,6 @@
-// All rules of verdicts together, by random sequences: against the naive account in Support/Verdicts,
-// against their own promises, over restarts, through damaged files, and for what could come next.
+// All rules of verdicts together, by random sequences: against the naive account in
+// Support/Verdicts, against their own promises, over restarts, through damaged files, and for what
+// could come next.
 
 import Foundation
 import Steering
@@ -121,7 +122,8 @@ struct VerdictPropertyTests {
             guard let flaps = rules.flaps else { continue }
             for last in falls {
                 let count = falls.count { $0 <= last && last - $0 < flaps.window }
-                // The one beyond the budget is what keeps it down. After a day of silence it starts over.
+                // The one beyond the budget is what keeps it down. After a day of silence it starts
+                // over.
                 #expect(count <= flaps.budget + 1)
                 budgets += count > flaps.budget ? 1 : 0
             }
@@ -193,8 +195,8 @@ struct VerdictPropertyTests {
         #expect(positive > 50)
     }
 
-    /// How many results in a row would flip the verdict, after some that come every 10 s; and the least
-    /// seconds that these take.
+    /// How many results in a row would flip the verdict, after some that come every 10 s; and the
+    /// least seconds that these take.
     @Test(
         "how soon a verdict could flip follows from what contradicts it, and from what holds it",
         arguments: [

@@ -39,7 +39,8 @@ extension Verdict {
     }
 }
 
-/// The rules, told once more and naively: at each result everything is counted again from the whole list.
+/// The rules, told once more and naively: at each result everything is counted again from the whole
+/// list.
 struct NaiveVerdicts {
     struct Change {
         /// The index of the result that decided, or of the one before which time was lost.
