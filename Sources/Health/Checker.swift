@@ -8,40 +8,61 @@ internal import NIOCore
 internal import NIOPosix
 public import Steering
 
-/// One address to probe.
+/// One address to probe, by one monitor or several.
 public struct ProbeTarget: Sendable, Equatable {
     /// Its index in the health table.
     public var id: Int
     /// `pool/origin/address`: who it is across reloads and restarts.
     public var key: String
+    public var pool: String
+    public var origin: String
     public var address: IPAddress
     /// The origin's host name, without its final dot; nil for one that is given by addresses.
     public var host: String?
-    public var monitor: Monitor
+    /// Who asks it, by their names each once; never empty.
+    public var monitors: [Monitor]
+    /// How many of them have to have it up; at least 1.
+    public var needed: Int
     /// Whether some answer lives until its verdict could flip: then the table says how soon that could
     /// be, and every probe that changes it is published at once.
     public var isTimed: Bool
 
     public init(
-        id: Int, key: String, address: IPAddress, host: String? = nil, monitor: Monitor,
-        isTimed: Bool = false
+        id: Int, pool: String, origin: String, address: IPAddress, host: String? = nil,
+        monitors: [Monitor], needed: Int, isTimed: Bool = false
     ) {
         self.id = id
-        self.key = key
+        key = "\(pool)/\(origin)/\(address)"
+        self.pool = pool
+        self.origin = origin
         self.address = address
         self.host = host
-        self.monitor = monitor
+        self.monitors = monitors
+        self.needed = needed
         self.isTimed = isTimed
     }
+
+    /// What `Checker.remember` and saved states know a monitor's verdict on this address by:
+    /// `pool/origin/address monitor`.
+    public func memoryKey(_ monitor: Monitor) -> String { "\(key) \(monitor.name)" }
 }
 
-/// A verdict that changed.
+/// A verdict on an address that changed, as published.
 public struct Transition: Sendable, Hashable {
+    /// `pool/origin/address`.
     public var key: String
+    public var pool: String
+    public var origin: String
+    public var address: IPAddress
     public var from: Verdict
     public var to: Verdict
-    /// What decided, as `status: 503, expected 200-299`.
+    /// What decided, as `status: 503, expected 200-299`; of several monitors,
+    /// `web: status: 503, expected 200-299; 1 of 2 monitors up, 2 needed`.
     public var reason: String
+    /// The names of the monitors that decided.
+    public var monitors: [String]
+    /// Where a probe failed; nil where none did.
+    public var step: ProbeStep?
     public var time: Timestamp
 }
 
@@ -49,14 +70,38 @@ public struct Transition: Sendable, Hashable {
 public struct HealthUpdate: Sendable {
     public var table: HealthTable
     public var transitions: [Transition]
+    /// What the checker came to think of itself meanwhile.
+    public var isolationNotices: [IsolationNotice] = []
 }
 
-/// What is known of one target, for status and explain.
+/// What is known of one address, for status and explain.
 public struct TargetState: Sendable {
+    /// Its index in the health table.
+    public var id: Int
+    /// `pool/origin/address`.
     public var key: String
+    public var pool: String
+    public var origin: String
     public var address: IPAddress
+    /// What is published of it, where no operator says otherwise.
+    public var standing: Standing
+    /// Whether its probes say something else than that, which is held back while the checker suspects
+    /// itself.
+    public var isHeldBack: Bool
+    /// In the order of the pool's `monitor`.
+    public var monitors: [MonitorState]
+    /// How many of them have to have it up.
+    public var needed: Int
+}
+
+/// What is known of one address by one monitor.
+public struct MonitorState: Sendable {
     public var monitor: Monitor
+    /// What `Checker.remember` takes: the same for this address and monitor after a restart.
+    public var memoryKey: String
     public var health: TargetHealth
+    /// When the next probe is due; nil while one is under way or waits for its turn.
+    public var nextProbe: Timestamp?
 }
 
 /// Probes targets until it is stopped.
@@ -79,26 +124,29 @@ public final class Checker: Sendable {
 
     /// Changes what is probed; returns when the first round of all that is new is over.
     ///
-    /// Targets with a known key and equal address and monitor keep their state and their rhythm;
-    /// all others are probed at once, and their first result decides. Until that round is over the
-    /// old targets stay in force. A target whose first result is late (many stall, and few can be
-    /// probed at a time) starts as unknown.
+    /// Monitors that are unchanged for an address keep their state of it and their rhythm there. An
+    /// edited one of the same name keeps the verdict and its history, and is asked at once, its counts
+    /// from the start. All others are asked at once, and their first result decides; only these are
+    /// waited for, and until that round is over the old targets stay in force. An address whose
+    /// first results are late (many stall, and few can be probed at a time) starts as unknown.
     ///
     /// - Parameters:
     ///   - targets: all of them, each id below the size of `base`.
     ///   - base: the table of the new configuration, with verdicts for addresses nobody probes.
+    ///   - isolation: when to suspect this machine, from now on.
     ///   - adopt: gets the first update of the new targets, at the moment from which on `publish`
     ///     gets theirs too: the place to put new content and its table in force together. Not
     ///     called if the checker is stopped meanwhile.
     public func replace(
         _ targets: [ProbeTarget], base: HealthTable,
+        isolation: IsolationSettings = IsolationSettings(),
         adopt: @escaping @Sendable (HealthUpdate) -> Void = { _ in }
     ) async {
         precondition(
             targets.allSatisfy { (0..<base.count).contains($0.id) },
             "every target has a place in the health table")
         let done = loop.flatSubmit { [state] in
-            state.value.replace(targets, base: base, adopt: adopt)
+            state.value.replace(targets, base: base, isolation: isolation, adopt: adopt)
         }
         // It never fails.
         try? await done.get()
@@ -108,7 +156,21 @@ public final class Checker: Sendable {
     public func replace(
         _ plan: ProbePlan, adopt: @escaping @Sendable (HealthUpdate) -> Void = { _ in }
     ) async {
-        await replace(plan.targets, base: plan.base, adopt: adopt)
+        await replace(
+            plan.targets, base: plan.base, isolation: plan.isolation, adopt: adopt)
+    }
+
+    /// Gives verdicts of an earlier process back, by `MonitorState.memoryKey`: call it before the first
+    /// `replace`. Targets that they fit start from them, and no first round waits for those.
+    public func remember(_ states: [String: TargetHealth]) async {
+        let done = loop.submit { [state] in state.value.memory = states }
+        try? await done.get()
+    }
+
+    /// Whether the checker suspects itself, and how many failed.
+    public func isolation() async -> IsolationState {
+        let isolation = loop.submit { [state] in state.value.isolationState }
+        return (try? await isolation.get()) ?? IsolationState()
     }
 
     /// What is known of each target, in the order of the targets.

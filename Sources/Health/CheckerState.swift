@@ -1,4 +1,5 @@
-// What the checker's loop owns: who is probed when, how many at once, and what changed.
+// What the checker's loop owns: who is probed when, how many at once, and what changed. Freezes are in
+// CheckerFreeze.
 
 internal import DNSWire
 internal import NIOCore
@@ -12,22 +13,40 @@ final class CheckerState {
     /// The longest a first round lasts, so that slow origins cannot keep a server from starting.
     private static let longestFirstRound = Duration.seconds(30)
 
-    private let loop: any EventLoop
+    let loop: any EventLoop
+    let trust = TrustCache()
     private let publish: @Sendable (HealthUpdate) -> Void
-    private let trust = TrustCache()
+    private let started = NIODeadline.now()
 
-    private var plan: [(id: Int, watch: Watch)] = []
+    /// The places in the table; those with one key have one target.
+    private var plan: [(id: Int, target: WatchedTarget)] = []
+    private(set) var targets: [WatchedTarget] = []
+    private(set) var origins: [WatchedOrigin] = []
     private var base = HealthTable(count: 0)
-    private var running = 0
+    /// Verdicts of an earlier process, until the first replacement.
+    var memory: [String: TargetHealth] = [:]
+    /// Attempts that are not over, those of reference rounds too.
+    var running = 0
     private var slots = concurrency.lowerBound
     private var waiting = CircularBuffer<Watch>()
-    private var flips: [Transition] = []
-    /// Flips of targets that are not in force yet; they wait for their adoption.
-    private var flipsAside: [Transition] = []
+
+    /// Whether the checker suspects itself, and what it does about that.
+    var isolation = Isolation()
+    var frozenSince: Duration?
+    var frozenAt = NIODeadline.now()
+    var references: ReferenceRound?
+    /// Whether they are to be asked as soon as the round that is under way is over.
+    var wantsReferences = false
+    /// The reference that answered last, of those that were asked last.
+    var answering: IsolationSettings.Reference?
+    var freezeTimer: Scheduled<Void>?
+
+    var transitions: [Transition] = []
+    var notices: [IsolationNotice] = []
     private var publication: Scheduled<Void>?
     private var lastReplacement: EventLoopFuture<Void>
     private var round: FirstRound?
-    private var stopped: EventLoopPromise<Void>?
+    private(set) var stopped: EventLoopPromise<Void>?
 
     init(loop: any EventLoop, publish: @escaping @Sendable (HealthUpdate) -> Void) {
         self.loop = loop
@@ -35,81 +54,132 @@ final class CheckerState {
         lastReplacement = loop.makeSucceededVoidFuture()
     }
 
+    /// Since the checker began; the clock of freezes.
+    var uptime: Duration { .nanoseconds((NIODeadline.now() - started).nanoseconds) }
+
     // MARK: - Replacing
 
     /// Replacements come into force one after the other, in the order of the calls.
     func replace(
-        _ targets: [ProbeTarget], base: HealthTable, adopt: @escaping (HealthUpdate) -> Void
+        _ targets: [ProbeTarget], base: HealthTable, isolation: IsolationSettings,
+        adopt: @escaping (HealthUpdate) -> Void
     ) -> EventLoopFuture<Void> {
         lastReplacement = lastReplacement.assumeIsolated().flatMap {
-            self.beginReplacement(targets, base: base, adopt: adopt)
+            self.beginReplacement(targets) {
+                self.base = base
+                self.replaceIsolation(isolation)
+                adopt(self.takeUpdate())
+            }
         }.nonisolated()
         return lastReplacement
     }
 
+    /// Probes what is new, and then puts the targets in force.
     private func beginReplacement(
-        _ targets: [ProbeTarget], base: HealthTable, adopt: @escaping (HealthUpdate) -> Void
+        _ places: [ProbeTarget], adopt: @escaping () -> Void
     ) -> EventLoopFuture<Void> {
         guard stopped == nil else { return loop.makeSucceededVoidFuture() }
         trust.removeAll()
-        let known = Dictionary(plan.map { ($0.watch.key, $0.watch) }) { first, _ in first }
-        var fresh: [String: Watch] = [:]
-        let next = targets.map { target in
-            if let watch = known[target.key], watch.isSame(as: target) { return (target.id, watch) }
-            // A key that occurs twice is one target with two places in the table.
-            let watch = fresh[target.key] ?? Watch(target)
-            fresh[target.key] = watch
-            return (target.id, watch)
-        }
-        let timed = Set(targets.lazy.filter(\.isTimed).map(\.key))
-        let round = FirstRound(Array(fresh.values), loop: loop, limit: Self.longestFirstRound)
-        self.round = round
-        resizeSlots(for: next.map(\.1) + plan.map(\.watch))
+        let known = Dictionary(targets.flatMap(\.watches).map { ($0.memoryKey, $0) }) { a, _ in a }
+        var fresh: [Watch] = []
+        var next: [String: WatchedTarget] = [:]
         // In the order of the file, so that a bounded round is not a lottery.
-        var started: Set<ObjectIdentifier> = []
-        for (_, watch) in next
-        where fresh[watch.key] === watch && started.insert(ObjectIdentifier(watch)).inserted {
-            enqueue(watch)
+        let nextPlan = places.map { place in
+            // A key that occurs twice is one target with two places in the table.
+            let target =
+                next[place.key]
+                ?? WatchedTarget(
+                    place,
+                    place.monitors.map { monitor in
+                        let old = known[place.memoryKey(monitor)]
+                        if let old, old.isSame(as: place, monitor) { return old }
+                        let watch = Watch(place, monitor, begin(place, monitor, after: old))
+                        fresh.append(watch)
+                        return watch
+                    })
+            next[place.key] = target
+            target.isTimed = target.isTimed || place.isTimed
+            return (id: place.id, target: target)
         }
+        let kept = nextPlan.map(\.target)
+        for target in kept {
+            for watch in target.watches where watch.target == nil { watch.target = target }
+        }
+        // Of the others something is known to begin with.
+        let round = FirstRound(
+            fresh.filter { $0.health.verdict == .unknown }, loop: loop,
+            limit: Self.longestFirstRound)
+        self.round = round
+        resizeSlots(for: kept + targets)
+        for watch in fresh { enqueue(watch) }
         return round.future.assumeIsolated().map {
-            self.finishReplacement(next, timed: timed, base: base, adopt: adopt)
+            self.round = nil
+            self.putInForce(nextPlan)
+            if self.stopped == nil { adopt() }
         }.nonisolated()
     }
 
-    private func finishReplacement(
-        _ next: [(Int, Watch)], timed: Set<String>, base: HealthTable,
-        adopt: (HealthUpdate) -> Void
-    ) {
-        round = nil
-        let kept = Set(next.map { ObjectIdentifier($0.1) })
-        guard stopped == nil else {
-            for (_, watch) in next { watch.retire() }
-            return
-        }
-        for (_, watch) in plan where !kept.contains(ObjectIdentifier(watch)) { watch.retire() }
-        for (_, watch) in next {
-            watch.isInForce = true
-            watch.isTimed = timed.contains(watch.key)
-        }
-        plan = next
-        self.base = base
-        flips += flipsAside
-        flipsAside = []
-        resizeSlots(for: next.map(\.1))
-        adopt(takeUpdate())
+    /// What is known of a target before it is asked: by a monitor of the same name before a reload, or by
+    /// an earlier process.
+    private func begin(_ target: ProbeTarget, _ monitor: Monitor, after old: Watch?) -> TargetHealth
+    {
+        if let old, old.health.verdict != .unknown { return old.health.resumed(at: .now()) }
+        return TargetHealth(
+            under: monitor.rules, remembered: memory[target.memoryKey(monitor)], at: .now())
     }
 
-    private func resizeSlots(for watches: [Watch]) {
-        let stalling = watches.reduce(0.0) { $0 + $1.monitor.longestRound / $1.monitor.interval }
+    private func putInForce(_ next: [(id: Int, target: WatchedTarget)]) {
+        let before = Dictionary(targets.map { ($0.target.key, $0) }) { first, _ in first }
+        let old = targets.flatMap(\.watches)
+        plan = next
+        var keys: Set<String> = []
+        targets = next.map(\.target).filter { keys.insert($0.target.key).inserted }
+        let kept = Set(targets.flatMap(\.watches).map { ObjectIdentifier($0) })
+        for watch in old where stopped != nil || !kept.contains(ObjectIdentifier(watch)) {
+            watch.retire()
+        }
+        var byKey: [String: WatchedOrigin] = [:]
+        origins = []
+        for target in targets {
+            if stopped != nil { target.watches.forEach { $0.retire() } }
+            let origin = byKey["\(target.target.pool)/\(target.target.origin)"]
+                ?? WatchedOrigin(target.target)
+            if origin.targets.isEmpty { origins.append(origin) }
+            byKey[origin.key] = origin
+            origin.targets.append(target)
+            target.origin = origin
+            for watch in target.watches { watch.target = target }
+            if let predecessor = before[target.target.key] { target.inherit(predecessor) }
+        }
+        memory = [:]
+        resizeSlots(for: targets)
+    }
+
+    private func resizeSlots(for targets: [WatchedTarget]) {
+        let stalling = targets.flatMap(\.watches).reduce(0.0) {
+            $0 + $1.monitor.longestRound / $1.monitor.interval
+        }
         slots = min(
             max(Int(stalling * 1.25), Self.concurrency.lowerBound), Self.concurrency.upperBound)
     }
 
     func states() -> [TargetState] {
-        plan.map { _, watch in
+        let now = (deadline: NIODeadline.now(), time: Timestamp.now())
+        return plan.map { id, target in
             TargetState(
-                key: watch.key, address: watch.address, monitor: watch.monitor, health: watch.health
-            )
+                id: id, key: target.target.key, pool: target.target.pool,
+                origin: target.target.origin, address: target.target.address,
+                standing: target.standing, isHeldBack: target.isHeldBack,
+                monitors: target.watches.map { watch in
+                    MonitorState(
+                        monitor: watch.monitor, memoryKey: watch.memoryKey, health: watch.health,
+                        nextProbe: watch.attempt != nil
+                            ? nil
+                            : watch.due.map {
+                                now.time.advanced(
+                                    by: .nanoseconds(($0 - now.deadline).nanoseconds))
+                            })
+                }, needed: target.target.needed)
         }
     }
 
@@ -118,7 +188,9 @@ final class CheckerState {
         let promise = loop.makePromise(of: Void.self)
         stopped = promise
         publication?.cancel()
-        for (_, watch) in plan { watch.retire() }
+        freezeTimer?.cancel()
+        references?.cancel()
+        for watch in targets.flatMap(\.watches) { watch.retire() }
         round?.abandon()
         while let watch = waiting.popFirst() { watch.retire() }
         if running == 0 { promise.succeed() }
@@ -129,7 +201,7 @@ final class CheckerState {
 
     private func enqueue(_ watch: Watch) {
         guard stopped == nil, !watch.isRetired else { return }
-        running < slots ? start(watch) : waiting.append(watch)
+        running < slots && waiting.isEmpty ? start(watch) : waiting.append(watch)
     }
 
     private func start(_ watch: Watch) {
@@ -147,22 +219,16 @@ final class CheckerState {
         guard let outcome = watch.round.take(outcome, retries: watch.monitor.rules.retries) else {
             return  // `end` starts the next try.
         }
-        let before = watch.monitor.horizon(of: watch.health)
-        let result = ProbeResult(
-            outcome, duration: duration, time: .now(), load: watch.attempt?.load)
-        if let flip = watch.health.record(result, under: watch.monitor.rules) {
-            let flip = Transition(
-                key: watch.key, from: flip.from, to: flip.to, reason: flip.reason, time: flip.time)
-            if watch.isInForce {
-                flips.append(flip)
-                schedulePublication()
-            } else {
-                flipsAside.append(flip)
-            }
-        } else if watch.isTimed, watch.isInForce,
-            watch.monitor.horizon(of: watch.health) != before
-        {
-            schedulePublication()
+        let target = watch.target
+        let horizon = target.flatMap { $0.isTimed ? $0.horizon : nil }
+        watch.take(
+            ProbeResult(outcome, duration: duration, time: .now(), load: watch.attempt?.load),
+            at: uptime, frozenSince: frozenSince)
+        // Without an origin it is not in force yet, and what it says waits for that.
+        if let target, let origin = target.origin {
+            note(origin)
+            settle(target)
+            if target.isTimed, target.horizon != horizon { schedulePublication() }
         }
         watch.leaveFirstRound()
     }
@@ -170,20 +236,25 @@ final class CheckerState {
     private func end(_ watch: Watch) {
         running -= 1
         watch.attempt = nil
-        if let stopped {
-            if running == 0 { stopped.succeed() }
-            return
-        }
+        if leaveIfStopped() { return }
         // Not at once: a probe may end within `start`, and each that waits would then take its place
         // deeper on the stack.
         if !waiting.isEmpty { loop.assumeIsolated().execute { self.startWaiting() } }
         guard !watch.isRetired else { return }
-        // A retry keeps its place; there are three at the most, so the stack is bounded.
-        if watch.round.isOpen { return start(watch) }
+        // A retry waits for its turn behind all that are due; if none is, there are three at the most, so
+        // that the stack is bounded.
+        if watch.round.isOpen { return enqueue(watch) }
         watch.wait(on: loop) { self.enqueue(watch) }
     }
 
-    private func startWaiting() {
+    /// Tells who waits for the stop that all is over, when it is.
+    func leaveIfStopped() -> Bool {
+        guard let stopped else { return false }
+        if running == 0 { stopped.succeed() }
+        return true
+    }
+
+    func startWaiting() {
         while stopped == nil, running < slots, let next = waiting.popFirst() {
             if !next.isRetired { start(next) }
         }
@@ -191,8 +262,17 @@ final class CheckerState {
 
     // MARK: - Publishing
 
-    private func schedulePublication() {
-        guard publication == nil else { return }
+    /// Publishes what the monitors of a target come to, unless that is held back.
+    func settle(_ target: WatchedTarget) {
+        guard target.isHeldBack, !isolation.isFrozen || target.standing.verdict == .unknown else {
+            return
+        }
+        transitions.append(target.settle())
+        schedulePublication()
+    }
+
+    func schedulePublication() {
+        guard publication == nil, stopped == nil else { return }
         let delay = TimeAmount(Checker.publishDelay)
         publication = loop.assumeIsolated().scheduleTask(in: delay) {
             self.publish(self.takeUpdate())
@@ -202,103 +282,16 @@ final class CheckerState {
     private func takeUpdate() -> HealthUpdate {
         publication?.cancel()
         publication = nil
-        defer { flips = [] }
+        defer {
+            transitions = []
+            notices = []
+        }
         var table = base
-        for (id, watch) in plan {
-            table[id] = watch.health.verdict
-            if watch.isTimed { table.setHorizon(watch.monitor.horizon(of: watch.health), of: id) }
+        for (id, target) in plan {
+            table[id] = target.standing.verdict
+            if target.isTimed { table.setHorizon(target.horizon, of: id) }
         }
-        return HealthUpdate(table: table, transitions: flips)
-    }
-}
-
-// MARK: - One target
-
-/// One target under watch: its health, its rhythm, and the attempt that is under way.
-final class Watch {
-    let key: String
-    let address: IPAddress
-    let host: String?
-    let monitor: Monitor
-    var health: TargetHealth
-    var round = Round()
-    var attempt: ProbeAttempt?
-    /// Whether the table shows it.
-    var isInForce = false
-    /// `ProbeTarget.isTimed`, of the targets in force.
-    var isTimed = false
-    private(set) var isRetired = false
-    fileprivate weak var firstRound: FirstRound?
-
-    private let schedule: Schedule
-    private let born = NIODeadline.now()
-    private var due: NIODeadline?
-    private var timer: Scheduled<Void>?
-
-    init(_ target: ProbeTarget) {
-        key = target.key
-        address = target.address
-        host = target.host
-        monitor = target.monitor
-        schedule = Schedule(key: target.key, interval: target.monitor.interval)
-        health = TargetHealth(under: monitor.rules, at: .now())
-    }
-
-    func isSame(as target: ProbeTarget) -> Bool {
-        address == target.address && host == target.host && monitor == target.monitor
-    }
-
-    func leaveFirstRound() {
-        firstRound?.leave()
-        firstRound = nil
-    }
-
-    /// Calls `probe` at the next moment of the rhythm; one that has passed by is now, not a burst.
-    func wait(on loop: any EventLoop, _ probe: @escaping () -> Void) {
-        let next =
-            due.map { $0 + TimeAmount(schedule.period) } ?? born + TimeAmount(schedule.offset)
-        let moment = max(next, .now())
-        due = moment
-        timer = loop.assumeIsolated().scheduleTask(deadline: moment, probe)
-    }
-
-    func retire() {
-        isRetired = true
-        timer?.cancel()
-        attempt?.cancel()
-        leaveFirstRound()
-    }
-}
-
-/// The first probes of targets that are new: over when each has a result, or its time is up.
-final class FirstRound {
-    private let promise: EventLoopPromise<Void>
-    private var remaining: Int
-    private var timer: Scheduled<Void>?
-
-    init(_ watches: [Watch], loop: any EventLoop, limit: Duration) {
-        promise = loop.makePromise()
-        remaining = watches.count
-        guard let longest = watches.map(\.monitor.longestRound).max() else {
-            promise.succeed()
-            return
-        }
-        for watch in watches { watch.firstRound = self }
-        // A second wave of probes gets its time too, where there are too many for one.
-        let time = min(longest * 2, limit)
-        timer = loop.assumeIsolated().scheduleTask(in: TimeAmount(time)) { self.abandon() }
-    }
-
-    var future: EventLoopFuture<Void> { promise.futureResult }
-
-    func leave() {
-        remaining -= 1
-        if remaining == 0 { abandon() }
-    }
-
-    /// Ends the round with what there is.
-    func abandon() {
-        timer?.cancel()
-        promise.succeed()
+        table.isIsolated = isolation.phase == .isolated
+        return HealthUpdate(table: table, transitions: transitions, isolationNotices: notices)
     }
 }

@@ -20,6 +20,8 @@ struct Endpoint: Sendable, Hashable {
     var port: Int
     var sources: [IPAddress] = []
 
+    init(port: Int) { self.port = port }
+
     /// - Parameter defaultPort: nil if the port has to be stated.
     init?(_ settings: SettingsMapping, defaultPort: Int?, _ diagnostics: inout Diagnostics) {
         let errorsBefore = diagnostics.errorCount

@@ -23,6 +23,7 @@ public struct ProbePlan: Sendable {
     /// The table before any probe, of the size of `Steering.addresses`: all unknown, which steering
     /// takes for up where there is no monitor.
     public let base: HealthTable
+    public var isolation = IsolationSettings()
 
     /// - Parameters:
     ///   - addresses: `Steering.addresses` of that configuration.
@@ -33,15 +34,17 @@ public struct ProbePlan: Sendable {
     ) {
         let timedPools = configuration.timedPools
         targets = addresses.enumerated().compactMap { id, steered in
-            guard let monitor = steered.monitor.flatMap({ monitors[$0] }) else { return nil }
+            let asking = steered.monitors.compactMap { monitors[$0] }
+            guard !asking.isEmpty else { return nil }
             let pool = configuration.pools[steered.pool]
             let origin = pool.origins[steered.origin]
             // Addresses of an origin that are checked at one place have one key: one probe for all.
-            let address = origin.checkAddress ?? steered.address
             return ProbeTarget(
-                id: id, key: "\(pool.name)/\(origin.name)/\(address)", address: address,
+                id: id, pool: pool.name, origin: origin.name,
+                address: origin.checkAddress ?? steered.address,
                 host: origin.host.map { String($0.description.dropLast()) },
-                monitor: monitor.bound(toOrigin: "\(pool.name)/\(origin.name)"),
+                monitors: asking.map { $0.bound(toOrigin: "\(pool.name)/\(origin.name)") },
+                needed: min(pool.monitorsNeeded, asking.count),
                 isTimed: timedPools.contains(steered.pool))
         }
         base = HealthTable(count: addresses.count)
@@ -50,12 +53,17 @@ public struct ProbePlan: Sendable {
     /// Makes a table say how soon its verdicts could flip if they have been the same for a while.
     public func settle(_ table: inout HealthTable) {
         for target in targets where target.isTimed {
-            table.setHorizon(
-                target.monitor.horizon(of: TargetHealth(settledAs: table[target.id])), of: target.id
-            )
+            let verdict = table[target.id]
+            let monitors = target.monitors.map {
+                (verdict: verdict, horizon: $0.horizon(of: TargetHealth(settledAs: verdict)))
+            }
+            table.setHorizon(.combining(monitors, needed: target.needed), of: target.id)
         }
     }
 
-    /// How many places are probed: targets with one key are one.
-    public var probeCount: Int { Set(targets.map(\.key)).count }
+    /// How many probes a round has: targets with one key are one, for each of their monitors.
+    public var probeCount: Int {
+        Dictionary(targets.map { ($0.key, $0.monitors.count) }) { first, _ in first }
+            .values.reduce(0, +)
+    }
 }

@@ -34,6 +34,13 @@ struct TCPProbe: Probe {
         self.endpoint = endpoint
     }
 
+    /// One that only connects.
+    init(port: Int) {
+        endpoint = Endpoint(port: port)
+        message = nil
+        expected = nil
+    }
+
     var port: Int? { endpoint.port }
 
     func start(_ attempt: ProbeAttempt) {

@@ -85,7 +85,10 @@ public struct Explanation: Sendable {
         public var healthyOrigins: Int
         public var origins: Int
         public var minimumHealthy: Int
-        public var isMonitored: Bool
+        /// Empty for a pool that nobody checks.
+        public var monitors: [String]
+        /// How many of them have to have an address up.
+        public var monitorsNeeded: Int
         /// How many of its clients, in percent, it leaves to others.
         public var shed: Int
         /// The share of its clients, 0 to 1, that it has back already; nil unless it was down before.
@@ -230,7 +233,8 @@ extension SteeringState {
         return Explanation.PoolSummary(
             name: pool.name, isUsable: pools[index].isUsable,
             healthyOrigins: Int(pools[index].healthyOrigins), origins: pool.origins.count,
-            minimumHealthy: pool.minimumHealthy, isMonitored: pool.monitor != nil,
+            minimumHealthy: pool.minimumHealthy, monitors: pool.monitors,
+            monitorsNeeded: pool.monitorsNeeded,
             shed: pool.shed, ramping: ramps.shares[index].map(Double.init(share:)),
             capacity: pool.capacity, load: rooms.isEmpty ? nil : pool.usualLoad,
             room: pool.capacity == nil || rooms.isEmpty || !pools[index].isUsable
@@ -247,7 +251,7 @@ extension SteeringState {
         return pool.origins.enumerated().map { number, origin in
             var isUp = false
             for _ in 0..<origin.healthEntries {
-                isUp = isUp || self.health[health].isUp(monitored: pool.monitor != nil)
+                isUp = isUp || self.health[health].isUp(monitored: pool.isMonitored)
                 health += 1
             }
             return Explanation.OriginSummary(

@@ -126,6 +126,10 @@ public struct ExplanationDocument: Encodable, Sendable {
         var healthyOrigins: Int?
         var origins: Int?
         var minimumHealthy: Int?
+        /// Absent for a pool that nobody checks.
+        var monitors: [String]?
+        /// How many of its monitors have to have an address up; absent where it has one, or none.
+        var monitorsNeeded: Int?
         /// The share of its clients that a pool has back after it was down; absent if that is all.
         var ramping: Double?
         var capacity: Int?
@@ -136,13 +140,14 @@ public struct ExplanationDocument: Encodable, Sendable {
         var downPools: [String]?
 
         enum CodingKeys: String, CodingKey {
-            case name, kind, verdict, kilometres, bias, share, origins, ramping, capacity, load,
+            case name, kind, verdict, kilometres, bias, share, origins, monitors, ramping, capacity, load,
                 room
             case downPools = "down_pools"
             case biasedKilometres = "biased_kilometres"
             case roundTrip = "round_trip"
             case healthyOrigins = "healthy_origins"
             case minimumHealthy = "min_healthy"
+            case monitorsNeeded = "monitors_needed"
         }
     }
 
@@ -274,7 +279,12 @@ extension Explanation.Level {
                             measured: $0.row?.measured)
                     }, share: $0.share,
                     healthyOrigins: $0.pool?.healthyOrigins, origins: $0.pool?.origins,
-                    minimumHealthy: $0.pool?.minimumHealthy, ramping: $0.pool?.ramping,
+                    minimumHealthy: $0.pool?.minimumHealthy,
+                    monitors: $0.pool.flatMap { $0.monitors.isEmpty ? nil : $0.monitors },
+                    monitorsNeeded: $0.pool.flatMap {
+                        $0.monitors.count > 1 ? $0.monitorsNeeded : nil
+                    },
+                    ramping: $0.pool?.ramping,
                     capacity: $0.pool?.capacity, load: $0.pool?.load, room: $0.pool?.room,
                     downPools: $0.downPools.isEmpty ? nil : $0.downPools.map(\.name))
             })

@@ -221,10 +221,21 @@ extension Explanation {
     }
 
     private static func healthText(_ pool: PoolSummary) -> String {
-        pool.isMonitored
-            ? "\(pool.healthyOrigins)/\(pool.origins) up"
+        !pool.monitors.isEmpty
+            ? "\(pool.healthyOrigins)/\(pool.origins) up" + monitorsText(pool)
             : pool.healthyOrigins == pool.origins
                 ? "not monitored" : "\(pool.healthyOrigins)/\(pool.origins) up, not monitored"
+    }
+
+    /// Who says so, where it is more than one.
+    private static func monitorsText(_ pool: PoolSummary) -> String {
+        let names = pool.monitors.joined(separator: ", ")
+        return switch pool.monitorsNeeded {
+        case _ where pool.monitors.count < 2: ""
+        case pool.monitors.count: " by all of \(names)"
+        case 1: " by any of \(names)"
+        case let needed: " by \(needed) of \(names)"
+        }
     }
 
     private var chosenText: String {

@@ -89,7 +89,7 @@ extension Steering {
         // An origin's addresses follow each other.
         var last = (pool: -1, origin: -1)
         for (address, verdict) in zip(addresses, health.verdicts)
-        where verdict.isUp(monitored: address.monitor != nil)
+        where verdict.isUp(monitored: address.isMonitored)
             || countingUnknown && verdict == .unknown
         {
             let origin = (pool: address.pool, origin: address.origin)
@@ -107,6 +107,8 @@ public struct SteeredAddress: Hashable, Sendable {
     /// Indexes into `SteeringConfiguration.pools`, and the pool's `origins`.
     public var pool: Int
     public var origin: Int
-    /// The name of the pool's monitor; nil if it has none.
-    public var monitor: String?
+    /// The names of the pool's monitors; empty if it has none.
+    public var monitors: [String]
+
+    public var isMonitored: Bool { !monitors.isEmpty }
 }

@@ -6,7 +6,8 @@
 // pools:
 //   main:
 //     location: [50.11, 8.68]     # latitude, longitude; only proximity needs it
-//     monitor: web                # without one, the pool is always up
+//     monitor: web                # or several, [web, ping]; without one, the pool is always up
+//     monitors_needed: all        # which of several have to have an address up: any, or a number
 //     min_healthy: 1              # with fewer origins up, the pool is not used
 //     policy: weighted            # or hash, all; weighted if any origin states a weight
 //     answers: 1                  # how many origins an answer has; all: those that are up
@@ -29,15 +30,12 @@ extension PoolFileParser {
     /// Returns the pool, or nil after reporting what keeps it from being used at all.
     func parsePool(_ entry: NamedEntry, _ diagnostics: inout Diagnostics) -> Pool? {
         let keys = [
-            "location", "monitor", "min_healthy", "policy", "answers", "shed", "capacity", "load",
+            "location", "monitor", "monitors_needed", "min_healthy", "policy", "answers", "shed", "capacity", "load",
             "ramp", "origins",
         ]
         guard let settings = entry.value.mapping(keys, &diagnostics) else { return nil }
         let location = settings["location"].flatMap { parseCoordinates($0, &diagnostics) }
-        var monitor: String?
-        if let value = settings["monitor"], let index = monitors.find(value, &diagnostics) {
-            monitor = monitors.entries[index].name
-        }
+        let monitors = settings["monitor"].map { parseMonitors($0, &diagnostics) } ?? []
         let stated = settings["policy"].flatMap { $0.choice(OriginPolicy.self, &diagnostics) }
         guard let value = settings.required("origins", &diagnostics) else { return nil }
         let errorsBefore = diagnostics.errorCount
@@ -56,14 +54,66 @@ extension PoolFileParser {
         let isDrawn = statesWeight || answersByHost || settings["answers"] != nil
         let policy = stated ?? (isDrawn ? .weighted : .all)
         var pool = Pool(
-            name: entry.name, position: entry.position, location: location, monitor: monitor,
+            name: entry.name, position: entry.position, location: location, monitors: monitors,
             minimumHealthy: minimumHealthy, policy: policy, origins: origins)
+        pool.monitorsNeeded = parseMonitorsNeeded(settings, monitors.count, &diagnostics)
         pool.answers = settings["answers"].flatMap { parseAnswers($0, pool, &diagnostics) } ?? 1
         pool.shed = settings["shed"].flatMap { parsePercent($0, &diagnostics) } ?? 0
         pool.ramp = settings["ramp"].flatMap { $0.duration(in: SteeringLimit.ramp, &diagnostics) }
         parseCapacity(settings, &pool, &diagnostics)
         checkAnswerSize(pool, &diagnostics)
         return pool
+    }
+
+    private func parseMonitors(
+        _ value: SettingsValue, _ diagnostics: inout Diagnostics
+    ) -> [String] {
+        let elements = value.elements(&diagnostics)
+        if elements.isEmpty { value.expected("the name of a monitor, or several", &diagnostics) }
+        if elements.count > SteeringLimit.monitorsPerPool {
+            diagnostics.error(
+                at: value.position,
+                "\(value.path): more than \(SteeringLimit.monitorsPerPool) monitors")
+            return []
+        }
+        var names: [String] = []
+        for element in elements {
+            guard let index = monitors.find(element, &diagnostics) else { continue }
+            let name = monitors.entries[index].name
+            if names.contains(name) {
+                diagnostics.error(
+                    at: element.position, "\(element.path): \(name) is listed twice; remove one")
+            } else {
+                names.append(name)
+            }
+        }
+        return names
+    }
+
+    /// `all`, `any` or a number, as a number.
+    private func parseMonitorsNeeded(
+        _ settings: SettingsMapping, _ count: Int, _ diagnostics: inout Diagnostics
+    ) -> Int {
+        guard let value = settings["monitors_needed"] else { return max(1, count) }
+        if settings["monitor"] == nil {
+            diagnostics.error(
+                at: value.position,
+                "\(value.path): the pool has no monitor; add \"monitor: [NAME, …]\", or remove this")
+            return 1
+        }
+        // Some are wrong, and told already.
+        guard count > 0 else { return 1 }
+        switch value.text {
+        case "all": return count
+        case "any": return 1
+        case let text?:
+            if let needed = Int(text), (1...count).contains(needed) { return needed }
+            fallthrough
+        default:
+            value.expected(
+                "all, any, or how many of the \(count) monitors, from 1 to \(count)", &diagnostics)
+            return count
+        }
     }
 
     private func parseCapacity(

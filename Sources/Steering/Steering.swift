@@ -64,7 +64,9 @@ public final class Steering: Sendable {
                 settings.host == nil
                     ? settings.addresses.map { ($0, origin) }
                     : [(settings.checkAddress ?? IPAddress(ipv4: 0), origin)]
-            }.map { SteeredAddress(address: $0, pool: pool, origin: $1, monitor: settings.monitor) }
+            }.map {
+                SteeredAddress(address: $0, pool: pool, origin: $1, monitors: settings.monitors)
+            }
         }
         hosts = configuration.pools.flatMap { $0.origins.compactMap(\.host) }
         let known = previous.flatMap { $0.geography.isSame(as: geography) ? $0.shapes : nil }

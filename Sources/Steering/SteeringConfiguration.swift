@@ -42,8 +42,10 @@ public struct Pool: Sendable {
     public var position: SourcePosition
     /// Where the pool is; nil for a pool that proximity puts last.
     public var location: Coordinates?
-    /// The name of the monitor that checks the origins; nil for a pool that is always up.
-    public var monitor: String?
+    /// The names of the monitors that check the origins, none twice; empty for a pool that is always up.
+    public var monitors: [String]
+    /// How many of the monitors have to have an address up for it to be up; at least 1.
+    public var monitorsNeeded = 1
     /// How many origins must be up for the pool to be used; at least 1.
     public var minimumHealthy: Int
     public var policy: OriginPolicy
@@ -59,6 +61,8 @@ public struct Pool: Sendable {
     public var ramp: Duration?
     /// Never empty.
     public var origins: [Origin]
+
+    public var isMonitored: Bool { !monitors.isEmpty }
 
     /// Whether its origins are given by host name: then all of them are.
     public var answersByHost: Bool { origins.contains { $0.host != nil } }
@@ -175,6 +179,8 @@ public struct PoolReference: Hashable, Sendable {
 public enum SteeringLimit {
     /// The health checker probes addresses of every pool; outcomes name pools in 32 bits.
     public static let pools = 4_096
+    /// Monitors of one pool: each asks all of its addresses.
+    public static let monitorsPerPool = 8
     /// Enough for a hall of servers at one place.
     public static let originsPerPool = 256
     /// What the health table indexes and the checker can probe from one machine.

@@ -223,7 +223,7 @@ private struct StateBuilder {
         self.ramps = ramps
         healthyOrigins = steering.healthyOrigins(health)
         isUp = zip(steering.addresses, health.verdicts).map {
-            $1.isUp(monitored: $0.monitor != nil)
+            $1.isUp(monitored: $0.isMonitored)
         }
         horizons = health.horizons
         var first: [Int] = []

@@ -62,7 +62,7 @@ extension SteeringConfiguration {
     /// Whether any pool that a service may answer with is probed.
     public func isMonitored(_ service: Service) -> Bool {
         (service.rules.flatMap { pools(of: $0) } + [service.fallback].compactMap(\.self))
-            .contains { pools[$0].monitor != nil }
+            .contains { pools[$0].isMonitored }
     }
 
     /// Reports a TTL that makes probes pointless.

@@ -92,7 +92,7 @@ private func demoOrigins(_ loaded: Loaded) -> [DemoOrigins.Origin] {
     return loaded.probes.targets.compactMap { target in
         // Addresses that are checked at one place are one origin.
         guard target.address.family == .ipv4, target.address.ipv4Bits >> 24 == 127,
-            let port = target.monitor.port, seen.insert(target.key).inserted
+            let port = target.monitors.first?.port, seen.insert(target.key).inserted
         else { return nil }
         return DemoOrigins.Origin(
             name: target.key.split(separator: "/").prefix(2).joined(separator: "/"),

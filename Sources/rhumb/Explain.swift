@@ -102,11 +102,9 @@ struct Explain: AsyncParsableCommand {
             + candidates.flatMap { $0.downPools.map(\.name) }
         var told: Set<String> = []
         var lines = ""
-        for state in states where state.health.verdict == .down {
-            guard pools.contains(where: { state.key.hasPrefix($0 + "/") }),
-                told.insert(state.key).inserted, let result = state.health.last
-            else { continue }
-            lines += "down     \(state.key): \(result.outcome)\n"
+        for state in states where state.standing.verdict == .down {
+            guard pools.contains(state.pool), told.insert(state.key).inserted else { continue }
+            lines += "down     \(state.key): \(state.standing.reason)\n"
         }
         return lines
     }
@@ -143,10 +141,7 @@ private func probedOnce(_ loaded: Loaded) async -> (HealthTable, [TargetState]) 
     let states = await checker.states()
     await checker.stop()
     var table = loaded.probes.base
-    // States come in the order of the targets.
-    for (target, state) in zip(loaded.probes.targets, states) {
-        table[target.id] = state.health.verdict
-    }
+    for state in states { table[state.id] = state.standing.verdict }
     return (table, states)
 }
 

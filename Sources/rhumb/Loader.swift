@@ -140,10 +140,11 @@ struct Loader: Sendable {
             let content = link(
                 zones, configuration, geography, answers, after: previous, &diagnostics)
         else { return nil }
+        var probes = ProbePlan(
+            configuration, addresses: content.steering.addresses, monitors: monitors)
+        probes.isolation = settings.isolation
         return Loaded(
-            settings: settings, content: content, geography: geography,
-            probes: ProbePlan(
-                configuration, addresses: content.steering.addresses, monitors: monitors),
+            settings: settings, content: content, geography: geography, probes: probes,
             answers: answers, databaseFiles: databases.files, refusedFiles: databases.refused)
     }
 

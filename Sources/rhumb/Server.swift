@@ -45,7 +45,7 @@ final class Server: Sendable {
         self.publication = publication
         checker = Checker { update in
             publication.publish(update.table)
-            logTransitions(update.transitions, logger)
+            logUpdate(update, logger)
         }
         transport = makeTransport(loaded.settings, listen, publisher)
     }
@@ -219,7 +219,7 @@ final class Server: Sendable {
     private func adopt(_ loaded: Loaded) async {
         await checker.replace(loaded.probes) { [publication, logger] update in
             publication.publish(update.table, of: loaded.content)
-            logTransitions(update.transitions, logger)
+            logUpdate(update, logger)
         }
     }
 
@@ -259,8 +259,12 @@ private func makeTransport(
         listen: addresses, workers: settings.workers, limits: limits, publisher: publisher)
 }
 
-private func logTransitions(_ transitions: [Transition], _ logger: Logger) {
-    for transition in transitions {
+private func logUpdate(_ update: HealthUpdate, _ logger: Logger) {
+    for notice in update.isolationNotices {
+        let isLoud = notice.kind == .isolated || notice.kind == .ended
+        logger.log(level: isLoud ? .error : .warning, "\(notice)")
+    }
+    for transition in update.transitions {
         // At a start all that works comes up: no news.
         let level: Logger.Level =
             transition.to != .up ? .warning : transition.from == .unknown ? .debug : .notice

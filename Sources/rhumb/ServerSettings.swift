@@ -2,6 +2,7 @@
 
 import Authority
 import DNSWire
+import Health
 import Settings
 import Transport
 
@@ -19,6 +20,10 @@ import Transport
 ///     zones: zones                 # directory of *.zone and *.yaml
 ///     geo: geo                     # directory of *.mmdb, or one database file
 ///     geo_watch: 10s               # how often to look for new databases, 1s to 1h; off: never
+///     health:                      # when to suspect this machine and not the origins, if more than
+///       isolation: 70%             # that of them fail at once; or off; default: 70% of five or more
+///                                  # monitored origins in three or more pools
+///       references: [192.0.2.1:443]  # TCP servers that tell which it is, up to 16; default: none
 ///     tcp:
 ///       idle_timeout: 10s
 ///       connections: 1024
@@ -41,6 +46,7 @@ struct ServerSettings {
     var geoWatch: Duration? = .seconds(10)
     /// Where `geo` is stated: what is named has to be there, as against the default.
     var geoPosition: SourcePosition?
+    var isolation = IsolationSettings()
     var tcpIdleTimeout = Duration.seconds(10)
     var tcpConnections = 1_024
     var tcpConnectionsPerClient = 64
@@ -61,7 +67,7 @@ struct ServerSettings {
     init(_ root: SettingsValue?, _ diagnostics: inout Diagnostics) {
         let known = [
             "listen", "workers", "identity", "version", "cookies", "explain", "zones", "geo",
-            "geo_watch", "udp", "tcp",
+            "geo_watch", "udp", "tcp", "health",
         ]
         guard let root, let map = root.mapping(known, &diagnostics) else { return }
         map.refuseEmpty(&diagnostics)
@@ -95,6 +101,7 @@ struct ServerSettings {
             geoWatch =
                 isOff ? nil : value.duration(in: .seconds(1)...(.seconds(3_600)), &diagnostics)
         }
+        if let health = map["health"] { readHealth(health, &diagnostics) }
         if let tcp = map["tcp"] { readTCP(tcp, &diagnostics) }
     }
 
@@ -150,6 +157,63 @@ struct ServerSettings {
             $0.duration(in: .seconds(1)...(.seconds(30 * 86_400)), &diagnostics)
         }
         tcpQueries = tcp["queries"].flatMap { $0.integer(in: 1...1_000_000_000, &diagnostics) }
+    }
+
+    /// Some at different places are enough to tell.
+    private static let referenceLimit = 16
+
+    private mutating func readHealth(_ value: SettingsValue, _ diagnostics: inout Diagnostics) {
+        guard let health = value.mapping(["isolation", "references"], &diagnostics) else { return }
+        if let value = health["isolation"] {
+            isolation.use = Self.isolationUse(value, &diagnostics) ?? isolation.use
+        }
+        let elements = health["references"]?.elements(&diagnostics) ?? []
+        if elements.count > Self.referenceLimit, let value = health["references"] {
+            diagnostics.error(
+                at: value.position, "\(value.path): more than \(Self.referenceLimit) references")
+        }
+        for element in elements.prefix(Self.referenceLimit) {
+            // The port has to be stated: without one, a listening address has port 53.
+            guard let text = element.text, let place = ListenAddress(text), place.port != 0,
+                text.hasSuffix("\(place.address.family == .ipv6 ? "]" : ""):\(place.port)")
+            else {
+                element.expected(
+                    "ADDRESS:PORT of a TCP server, as 192.0.2.1:443 or [2001:db8::1]:443",
+                    &diagnostics)
+                continue
+            }
+            let reference = IsolationSettings.Reference(
+                address: place.address, port: Int(place.port))
+            if isolation.references.contains(reference) {
+                diagnostics.error(
+                    at: element.position,
+                    "\(element.path): \(reference) is listed twice; remove one")
+                continue
+            }
+            isolation.references.append(reference)
+        }
+        if isolation.use == .off, let value = health["references"], !elements.isEmpty {
+            diagnostics.warning(
+                at: value.position,
+                "\(value.path): nobody asks them while health.isolation is off; remove one of the two")
+        }
+    }
+
+    /// `off`, or `70%`.
+    private static func isolationUse(
+        _ value: SettingsValue, _ diagnostics: inout Diagnostics
+    ) -> IsolationSettings.Use? {
+        if value.text == "off" { return .off }
+        if let text = value.text, text.hasSuffix("%"), let percent = Int(text.dropLast()),
+            IsolationSettings.percents.contains(percent)
+        {
+            return .above(percent: percent)
+        }
+        let percents = IsolationSettings.percents
+        value.expected(
+            "off, or a share of origins from \(percents.lowerBound)% to \(percents.upperBound)%,"
+                + " as 70%", &diagnostics)
+        return nil
     }
 
     private static func identity(

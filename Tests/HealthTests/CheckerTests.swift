@@ -35,9 +35,11 @@ private func target(
     _ id: Int, _ server: FaultServer, type: String = "http", key: String? = nil,
     settings: String = "interval: 200ms, timeout: 200ms"
 ) throws -> ProbeTarget {
-    ProbeTarget(
-        id: id, key: key ?? "pool/origin-\(id)/127.0.0.1", address: local,
-        monitor: try monitor("{type: \(type), port: \(server.port), \(settings)}"))
+    var target = ProbeTarget(
+        id: id, pool: "pool", origin: "origin-\(id)", address: local,
+        monitors: [try monitor("{type: \(type), port: \(server.port), \(settings)}")], needed: 1)
+    if let key { target.key = key }
+    return target
 }
 
 extension Alone {
@@ -74,10 +76,14 @@ extension Alone {
             #expect(journal.updates.isEmpty && adopted.updates.count == 1)
 
             let states = await checker.states()
-            #expect(states.map(\.health.verdict) == [.up, .down, .down])
+            #expect(states.map(\.standing.verdict) == [.up, .down, .down])
             #expect(
-                states[1].health.decidedBy?.outcome.description == "status: 503, expected 200-299")
-            #expect(states[1].health.since != nil && states[0].monitor.type == "http")
+                states[1].monitors[0].health.decidedBy?.outcome.description
+                    == "status: 503, expected 200-299")
+            #expect(states[1].standing.reason == "status: 503, expected 200-299")
+            #expect(states[1].standing.step == .status && states[0].standing.step == nil)
+            #expect(states[1].standing.since == states[1].monitors[0].health.since)
+            #expect(states[0].monitors.map(\.monitor.type) == ["http"])
             await checker.stop()
         }
 
@@ -234,7 +240,9 @@ extension Alone {
             var moved = kept
             moved.id = 3
             var edited = changed
-            edited.monitor = try monitor("{type: http, path: /z, port: \(good.port), \(slow)}")
+            edited.monitors = [
+                try monitor("{type: http, path: /z, port: \(good.port), \(slow)}")
+            ]
             let fresh = try target(0, other, key: "new", settings: slow)
             let adopted = Journal()
             await checker.replace(
@@ -243,7 +251,7 @@ extension Alone {
             #expect(adopted.updates.map(\.table.verdicts) == [[.up, .up, .unknown, .up]])
             let after = await checker.states()
             #expect(after.map(\.key) == ["new", changed.key, kept.key])
-            #expect(after[2].health == before[0].health)
+            #expect(after[2].monitors[0].health == before[0].monitors[0].health)
             #expect(journal.updates.isEmpty)
             await checker.stop()
         }
@@ -392,13 +400,15 @@ extension Alone {
             let address = try #require(IPAddress("255.255.255.255"))
             let monitor = try monitor("{type: tcp, port: 9, interval: 1h, timeout: 30s}")
             let targets = (0..<3_000).map { id in
-                ProbeTarget(id: id, key: "\(id)", address: address, monitor: monitor)
+                ProbeTarget(
+                    id: id, pool: "p", origin: "\(id)", address: address, monitors: [monitor],
+                    needed: 1)
             }
             await checker.replace(targets, base: HealthTable(count: 3_000))
             let states = await checker.states()
             // That there is no way from here says nothing about them: they stay as they were.
-            #expect(states.allSatisfy { $0.health.verdict == .unknown })
-            let reasons = Set(states.compactMap { $0.health.last?.outcome.description })
+            #expect(states.allSatisfy { $0.standing.verdict == .unknown })
+            let reasons = Set(states.compactMap { $0.monitors[0].health.last?.outcome.description })
             #expect(reasons == ["not probed: network is unreachable"])
             await checker.stop()
         }

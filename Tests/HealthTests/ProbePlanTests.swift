@@ -42,14 +42,14 @@ struct ProbePlanTests {
             settings.origins.enumerated().flatMap { origin, entry in
                 entry.addresses.map {
                     SteeredAddress(
-                        address: $0, pool: pool, origin: origin, monitor: settings.monitor)
+                        address: $0, pool: pool, origin: origin, monitors: settings.monitors)
                 }
             }
         }
         let plan = ProbePlan(configuration, addresses: addresses, monitors: monitors)
         #expect(plan.base == HealthTable(count: 10))
         #expect(
-            plan.targets.map { "\($0.id) \($0.key) \($0.monitor.name)" } == [
+            plan.targets.map { "\($0.id) \($0.key) \($0.monitors.map(\.name).joined(separator: "+"))" } == [
                 "0 frankfurt/fra-1/192.0.2.10 web", "1 frankfurt/fra-1/2001:db8::10 web",
                 "2 frankfurt/fra-2/192.0.2.11 web", "3 frankfurt/fra-2/2001:db8::11 web",
                 "6 virginia/iad-1/192.0.2.10 port", "7 virginia/iad-1/2001:db8::10 port",
@@ -83,7 +83,7 @@ struct ProbePlanTests {
             try settings.origins.enumerated().map { origin, entry in
                 SteeredAddress(
                     address: try #require(entry.checkAddress ?? IPAddress("0.0.0.0")), pool: pool,
-                    origin: origin, monitor: settings.monitor)
+                    origin: origin, monitors: settings.monitors)
             }
         }
         let plan = ProbePlan(

@@ -340,7 +340,7 @@ let poolFaults: [FaultyFile] = [
     FaultyFile(
         "pools: { a: { weight: 3, origins: { o: { addresses: 192.0.2.1 } } } }",
         "a.yaml:1:15: error: pools.a: unknown key \"weight\"; known here: location, monitor,"
-            + " min_healthy, policy, answers, shed, capacity, load, ramp, origins"),
+            + " monitors_needed, min_healthy, policy, answers, shed, capacity, load, ramp, origins"),
     FaultyFile(
         "pools: { a: { capacity: 0, origins: { o: { addresses: 192.0.2.1 } } } }",
         "a.yaml:1:25: error: pools.a.capacity: expected a whole number from 1 to 1000000000,"

@@ -247,7 +247,7 @@ struct HealthTests {
         let state = SteeringState(
             steering, health: HealthTable(count: steering.addresses.count))
         #expect(try state.pool("s", "10.0.0.1") == "unchecked")
-        #expect(steering.addresses.map(\.monitor) == ["m", nil])
+        #expect(steering.addresses.map(\.monitors) == [["m"], []])
     }
 
     @Test("the health table indexes addresses in file order")
