@@ -53,7 +53,7 @@ extension CheckerState {
 
     private func freeze(since moment: Duration) {
         frozenSince = moment
-        frozenAt = .now()
+        frozenAt = loop.now
         let reason = "\(share(isolation.failing, isolation.counting)) at once: as it was before"
         for target in targets {
             let before = target.verdict(before: moment)
@@ -70,7 +70,8 @@ extension CheckerState {
         let what =
             isolation.references.isEmpty
             ? "for \(limit) at the most: health.references would tell whether it is this machine"
-            : "and no reference answers (\(references?.failures.joined(separator: "; ") ?? ""))"
+            : "and no reference answers: "
+                + (references?.failures ?? []).map { "\($0), \($1)" }.joined(separator: "; ")
         let share = share(isolation.failing, isolation.counting)
         tell(.isolated, "isolated: \(share) at once; verdicts stay as they were, \(what)")
         waitForEnd()
@@ -117,7 +118,9 @@ extension CheckerState {
         guard references == nil, stopped == nil, !isolation.references.isEmpty else { return }
         ask(waitsForAll: true) { _ in
             for failure in self.references?.failures ?? [] where !self.isolation.isFrozen {
-                self.tell(.silentReference, "the reference \(failure)")
+                self.tell(
+                    .silentReference,
+                    "the reference \(failure.reference) does not answer: \(failure.outcome)")
                 self.schedulePublication()
             }
         }
@@ -141,7 +144,7 @@ extension CheckerState {
                 if self.isolation.isFrozen { self.askReferences() }
             })
         references = round
-        round.start()
+        round.start(connect)
     }
 
     // MARK: - Thawing
@@ -156,7 +159,7 @@ extension CheckerState {
         }
         for origin in origins { note(origin) }
         for target in targets { settle(target) }
-        let seconds = (NIODeadline.now() - frozenAt).nanoseconds / 1_000_000_000
+        let seconds = (loop.now - frozenAt).nanoseconds / 1_000_000_000
         let time = durationText(.seconds(seconds))
         let share = share(isolation.atEnd.failing, isolation.atEnd.counting)
         let reference = answering.map { "the reference \($0)" } ?? "a reference"

@@ -9,14 +9,14 @@ internal import Steering
 final class CheckerState {
     /// Probes at once: sockets and bursts stay bounded, and the schedule holds although every
     /// target stalls to its timeout, up to the larger limit.
-    private static let concurrency = 256...4_096
+    var concurrency = 256...4_096
     /// The longest a first round lasts, so that slow origins cannot keep a server from starting.
     private static let longestFirstRound = Duration.seconds(30)
 
     let loop: any EventLoop
     let trust = TrustCache()
     private let publish: @Sendable (HealthUpdate) -> Void
-    private let started = NIODeadline.now()
+    private let started: NIODeadline
 
     /// The places in the table; those with one key have one target.
     private var plan: [(id: Int, target: WatchedTarget)] = []
@@ -27,14 +27,17 @@ final class CheckerState {
     var memory: [String: TargetHealth] = [:]
     /// Attempts that are not over, those of reference rounds too.
     var running = 0
-    private var slots = concurrency.lowerBound
+    /// How many may run; `resizeSlots` says.
+    private var slots = 0
     private var waiting = CircularBuffer<Watch>()
 
     /// Whether the checker suspects itself, and what it does about that.
     var isolation = Isolation()
     var frozenSince: Duration?
-    var frozenAt = NIODeadline.now()
+    var frozenAt: NIODeadline
     var references: ReferenceRound?
+    /// Asks a port of a reference whether it accepts a connection.
+    var connect: (ProbeAttempt, Int) -> Void = { TCPProbe(port: $1).start($0) }
     /// Whether they are to be asked as soon as the round that is under way is over.
     var wantsReferences = false
     /// The reference that answered last, of those that were asked last.
@@ -51,11 +54,13 @@ final class CheckerState {
     init(loop: any EventLoop, publish: @escaping @Sendable (HealthUpdate) -> Void) {
         self.loop = loop
         self.publish = publish
+        started = loop.now
+        frozenAt = loop.now
         lastReplacement = loop.makeSucceededVoidFuture()
     }
 
     /// Since the checker began; the clock of freezes.
-    var uptime: Duration { .nanoseconds((NIODeadline.now() - started).nanoseconds) }
+    var uptime: Duration { .nanoseconds((loop.now - started).nanoseconds) }
 
     // MARK: - Replacing
 
@@ -93,7 +98,8 @@ final class CheckerState {
                     place.monitors.map { monitor in
                         let old = known[place.memoryKey(monitor)]
                         if let old, old.isSame(as: place, monitor) { return old }
-                        let watch = Watch(place, monitor, begin(place, monitor, after: old))
+                        let watch = Watch(
+                            place, monitor, begin(place, monitor, after: old), born: loop.now)
                         fresh.append(watch)
                         return watch
                     })
@@ -123,7 +129,9 @@ final class CheckerState {
     /// an earlier process.
     private func begin(_ target: ProbeTarget, _ monitor: Monitor, after old: Watch?) -> TargetHealth
     {
-        if let old, old.health.verdict != .unknown { return old.health.resumed(at: .now()) }
+        // In a freeze, what failed may yet be forgotten.
+        let known = old.map { old in frozenSince.map { old.health(before: $0) } ?? old.health }
+        if let known, known.verdict != .unknown { return known.resumed(at: .now()) }
         return TargetHealth(
             under: monitor.rules, remembered: memory[target.memoryKey(monitor)], at: .now())
     }
@@ -142,7 +150,8 @@ final class CheckerState {
         origins = []
         for target in targets {
             if stopped != nil { target.watches.forEach { $0.retire() } }
-            let origin = byKey["\(target.target.pool)/\(target.target.origin)"]
+            let origin =
+                byKey["\(target.target.pool)/\(target.target.origin)"]
                 ?? WatchedOrigin(target.target)
             if origin.targets.isEmpty { origins.append(origin) }
             byKey[origin.key] = origin
@@ -159,12 +168,11 @@ final class CheckerState {
         let stalling = targets.flatMap(\.watches).reduce(0.0) {
             $0 + $1.monitor.longestRound / $1.monitor.interval
         }
-        slots = min(
-            max(Int(stalling * 1.25), Self.concurrency.lowerBound), Self.concurrency.upperBound)
+        slots = min(max(Int(stalling * 1.25), concurrency.lowerBound), concurrency.upperBound)
     }
 
     func states() -> [TargetState] {
-        let now = (deadline: NIODeadline.now(), time: Timestamp.now())
+        let now = (deadline: loop.now, time: Timestamp.now())
         return plan.map { id, target in
             TargetState(
                 id: id, key: target.target.key, pool: target.target.pool,
@@ -212,10 +220,12 @@ final class CheckerState {
             decide: { outcome, duration in self.record(outcome, duration, of: watch) },
             end: { self.end(watch) })
         watch.attempt = attempt
+        watch.isDoubtful = false
         watch.monitor.probe.start(attempt)
     }
 
     private func record(_ outcome: ProbeResult.Outcome, _ duration: Duration, of watch: Watch) {
+        if watch.isDoubtful, case .failed = outcome { return }
         guard let outcome = watch.round.take(outcome, retries: watch.monitor.rules.retries) else {
             return  // `end` starts the next try.
         }

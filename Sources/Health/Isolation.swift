@@ -277,7 +277,9 @@ struct Isolation {
     private mutating func forgetOldFailures(at now: Duration) -> Duration {
         var window = Duration.zero
         for origin in origins.values {
-            guard let failedAt = origin.failedAt, failedAt >= now - origin.interval else { continue }
+            guard let failedAt = origin.failedAt, failedAt >= now - origin.interval else {
+                continue
+            }
             window = max(window, origin.interval)
         }
         for (key, origin) in origins {

@@ -37,7 +37,7 @@ public struct Monitor: Sendable, Equatable {
     public let timeout: Duration
     /// How verdicts follow from its results.
     public let rules: VerdictRules
-    private(set) var probe: any Probe
+    var probe: any Probe
 
     /// The monitor's type as the files name it: `https`.
     public var type: String { Swift.type(of: probe).type }

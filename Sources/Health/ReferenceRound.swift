@@ -10,8 +10,8 @@ final class ReferenceRound {
     /// For a connection that anything on a working network makes in a tenth of it.
     static let timeout = Duration.seconds(2)
 
-    /// What those that did not answer met, in words: `192.0.2.1:443: connect: connection refused`.
-    private(set) var failures: [String] = []
+    /// What those that did not answer met.
+    private(set) var failures: [(reference: Reference, outcome: ProbeResult.Outcome)] = []
     private var attempts: [(attempt: ProbeAttempt, port: Int)] = []
     private var undecided: Int
     private var open: Int
@@ -39,7 +39,7 @@ final class ReferenceRound {
                     if case .passed = outcome {
                         answering = answering ?? reference
                     } else {
-                        self.failures.append("\(reference): \(outcome)")
+                        self.failures.append((reference, outcome))
                     }
                     if self.undecided == 0 || answering != nil && !waitsForAll {
                         self.settle(answering)
@@ -50,13 +50,13 @@ final class ReferenceRound {
         }
     }
 
-    func start() {
+    func start(_ connect: (ProbeAttempt, Int) -> Void) {
         // None at all are a round that is over at once.
         guard open > 0 else {
             settle(nil)
             return finish()
         }
-        for (attempt, port) in attempts { TCPProbe(port: port).start(attempt) }
+        for (attempt, port) in attempts { connect(attempt, port) }
     }
 
     /// Ends it without a decision.

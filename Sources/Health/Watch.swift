@@ -152,6 +152,8 @@ final class Watch {
     private(set) var health: TargetHealth
     var round = Round()
     var attempt: ProbeAttempt?
+    /// Whether the attempt began in a freeze that is over: that it fails says nothing.
+    var isDoubtful = false
     /// Whose it is: of what is in force, or else of what will be.
     weak var target: WatchedTarget?
     private(set) var isRetired = false
@@ -162,11 +164,14 @@ final class Watch {
     fileprivate weak var firstRound: FirstRound?
 
     private let schedule: Schedule
-    private let born = NIODeadline.now()
+    private let born: NIODeadline
     private(set) var due: NIODeadline?
     private var timer: Scheduled<Void>?
 
-    init(_ target: ProbeTarget, _ monitor: Monitor, _ health: TargetHealth) {
+    init(
+        _ target: ProbeTarget, _ monitor: Monitor, _ health: TargetHealth, born: NIODeadline
+    ) {
+        self.born = born
         self.monitor = monitor
         self.health = health
         memoryKey = target.memoryKey(monitor)
@@ -207,6 +212,8 @@ final class Watch {
 
     /// Forgets what failed since a moment, and all that followed from it; the counts start anew.
     func restore(before moment: Duration) {
+        round = Round()
+        isDoubtful = attempt != nil
         guard let before, before.failedAt >= moment else { return }
         health = before.health.resumed(at: .now())
         self.before = nil
@@ -224,7 +231,7 @@ final class Watch {
     func wait(on loop: any EventLoop, _ probe: @escaping () -> Void) {
         let next =
             due.map { $0 + TimeAmount(schedule.period) } ?? born + TimeAmount(schedule.offset)
-        let moment = max(next, .now())
+        let moment = max(next, loop.now)
         due = moment
         timer = loop.assumeIsolated().scheduleTask(deadline: moment, probe)
     }

@@ -140,7 +140,8 @@ public struct ExplanationDocument: Encodable, Sendable {
         var downPools: [String]?
 
         enum CodingKeys: String, CodingKey {
-            case name, kind, verdict, kilometres, bias, share, origins, monitors, ramping, capacity, load,
+            case name, kind, verdict, kilometres, bias, share, origins, monitors, ramping, capacity,
+                load,
                 room
             case downPools = "down_pools"
             case biasedKilometres = "biased_kilometres"

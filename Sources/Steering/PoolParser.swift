@@ -30,7 +30,8 @@ extension PoolFileParser {
     /// Returns the pool, or nil after reporting what keeps it from being used at all.
     func parsePool(_ entry: NamedEntry, _ diagnostics: inout Diagnostics) -> Pool? {
         let keys = [
-            "location", "monitor", "monitors_needed", "min_healthy", "policy", "answers", "shed", "capacity", "load",
+            "location", "monitor", "monitors_needed", "min_healthy", "policy", "answers", "shed",
+            "capacity", "load",
             "ramp", "origins",
         ]
         guard let settings = entry.value.mapping(keys, &diagnostics) else { return nil }
@@ -98,7 +99,8 @@ extension PoolFileParser {
         if settings["monitor"] == nil {
             diagnostics.error(
                 at: value.position,
-                "\(value.path): the pool has no monitor; add \"monitor: [NAME, …]\", or remove this")
+                "\(value.path): the pool has no monitor; add \"monitor: [NAME, …]\", or remove this"
+            )
             return 1
         }
         // Some are wrong, and told already.

@@ -195,7 +195,8 @@ struct ServerSettings {
         if isolation.use == .off, let value = health["references"], !elements.isEmpty {
             diagnostics.warning(
                 at: value.position,
-                "\(value.path): nobody asks them while health.isolation is off; remove one of the two")
+                "\(value.path): nobody asks them while health.isolation is off; remove one of the two"
+            )
         }
     }
 

@@ -49,7 +49,9 @@ struct ProbePlanTests {
         let plan = ProbePlan(configuration, addresses: addresses, monitors: monitors)
         #expect(plan.base == HealthTable(count: 10))
         #expect(
-            plan.targets.map { "\($0.id) \($0.key) \($0.monitors.map(\.name).joined(separator: "+"))" } == [
+            plan.targets.map {
+                "\($0.id) \($0.key) \($0.monitors.map(\.name).joined(separator: "+"))"
+            } == [
                 "0 frankfurt/fra-1/192.0.2.10 web", "1 frankfurt/fra-1/2001:db8::10 web",
                 "2 frankfurt/fra-2/192.0.2.11 web", "3 frankfurt/fra-2/2001:db8::11 web",
                 "6 virginia/iad-1/192.0.2.10 port", "7 virginia/iad-1/2001:db8::10 port",

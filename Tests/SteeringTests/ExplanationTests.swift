@@ -57,6 +57,29 @@ struct ExplanationTests {
         #expect(explanation.text.contains("(drawn by weight)"))
     }
 
+    @Test("several monitors of a pool are told with how many of them are needed")
+    func monitors() throws {
+        let text = """
+            monitors: { web: {}, ping: {}, dns: {} }
+            pools:
+              one: { monitor: [web, ping], origins: { o: { addresses: 192.0.2.1 } } }
+              two: { monitor: [web, ping], monitors_needed: any, origins: { o: { addresses: 192.0.2.2 } } }
+              three: { monitor: [web, ping, dns], monitors_needed: 2, origins: { o: { addresses: 192.0.2.3 } } }
+            services: { web: { rules: [{ pools: [one, two, three] }] } }
+            """
+        let state = state(try steering(text), down: ["one"])
+        let explanation = state.explain(
+            service: 0, client: Client(address("192.0.2.1")), random: 9)
+        for words in [
+            "one    0/1 up by all of web, ping", "two    1/1 up by any of web, ping",
+            "three  1/1 up by 2 of web, ping, dns",
+        ] {
+            #expect(explanation.text.contains(words), "\(explanation.text)")
+        }
+        let pool = explanation.document.levels.first?.candidates.last
+        #expect(pool?.monitors == ["web", "ping", "dns"] && pool?.monitorsNeeded == 2)
+    }
+
     @Test("everything down says so")
     func everythingDown() throws {
         let explanation = try explain(

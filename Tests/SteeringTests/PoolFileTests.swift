@@ -84,6 +84,28 @@ struct PoolFileTests {
         #expect(service.fallback == 1)
     }
 
+    @Test(
+        "a pool has a monitor or several, of which all, any or a number are needed",
+        arguments: [
+            ("", [], 1), ("monitor: a,", ["a"], 1), ("monitor: [b, a],", ["b", "a"], 2),
+            ("monitor: [a, b, c], monitors_needed: all,", ["a", "b", "c"], 3),
+            ("monitor: [a, b, c], monitors_needed: any,", ["a", "b", "c"], 1),
+            ("monitor: [a, b, c], monitors_needed: 2,", ["a", "b", "c"], 2),
+            ("monitors_needed: 1, monitor: a,", ["a"], 1),
+        ])
+    func monitors(settings: String, names: [String], needed: Int) throws {
+        let (configuration, messages) = parse(
+            """
+            monitors: { a: {}, b: {}, c: {} }
+            pools: { main: { \(settings) origins: { o: { addresses: 192.0.2.1 } } } }
+            services: { web: { rules: [{ pools: main }] } }
+            """)
+        #expect(messages.isEmpty)
+        let pool = try #require(configuration?.pools.first)
+        #expect(pool.monitors == names && pool.monitorsNeeded == needed)
+        #expect(pool.isMonitored == !names.isEmpty)
+    }
+
     @Test("files form one namespace, whichever is first")
     func severalFiles() throws {
         let (configuration, messages) = parse(
@@ -333,6 +355,25 @@ let poolFaults: [FaultyFile] = [
     FaultyFile(
         "pools: { a: { monitor: web, origins: { o: { addresses: 192.0.2.1 } } } }",
         "a.yaml:1:24: error: pools.a.monitor: there is no monitor \"web\"; no monitors are defined"),
+    FaultyFile(
+        "monitors: { web: {} }\npools: { a: { monitor: [web, wbe], origins: { o: { addresses: 192.0.2.1 } } } }",
+        "a.yaml:2:30: error: pools.a.monitor[1]: there is no monitor \"wbe\"; did you mean \"web\"?"
+    ),
+    FaultyFile(
+        "monitors: { web: {} }\npools: { a: { monitor: [web, web], origins: { o: { addresses: 192.0.2.1 } } } }",
+        "a.yaml:2:30: error: pools.a.monitor[1]: web is listed twice; remove one"),
+    FaultyFile(
+        "pools: { a: { monitor: [], origins: { o: { addresses: 192.0.2.1 } } } }",
+        "a.yaml:1:24: error: pools.a.monitor: expected the name of a monitor, or several, found a"
+            + " list"),
+    FaultyFile(
+        "monitors: { w: {}, p: {} }\npools: { a: { monitor: [w, p], monitors_needed: 3, origins: { o: { addresses: 192.0.2.1 } } } }",
+        "a.yaml:2:49: error: pools.a.monitors_needed: expected all, any, or how many of the 2"
+            + " monitors, from 1 to 2, found \"3\""),
+    FaultyFile(
+        "pools: { a: { monitors_needed: any, origins: { o: { addresses: 192.0.2.1 } } } }",
+        "a.yaml:1:32: error: pools.a.monitors_needed: the pool has no monitor; add"
+            + " \"monitor: [NAME, …]\", or remove this"),
     FaultyFile(
         "pools: { \"a b\": { origins: { o: { addresses: 192.0.2.1 } } } }",
         "a.yaml:1:10: error: \"a b\" cannot name a pool; use 1 to 63 of the letters a to z, digits,"
