@@ -23,8 +23,8 @@ public struct ProbeTarget: Sendable, Equatable {
     public var monitors: [Monitor]
     /// How many of them have to have it up; at least 1.
     public var needed: Int
-    /// Whether some answer lives until its verdict could flip: then the table says how soon that could
-    /// be, and every probe that changes it is published at once.
+    /// Whether some answer lives until its verdict could flip: then the table says how soon that
+    /// could be, and every probe that changes it is published at once.
     public var isTimed: Bool
 
     public init(
@@ -85,8 +85,8 @@ public struct TargetState: Sendable {
     public var address: IPAddress
     /// What is published of it, where no operator says otherwise.
     public var standing: Standing
-    /// Whether its probes say something else than that, which is held back while the checker suspects
-    /// itself.
+    /// Whether its probes say something else than that, which is held back while the checker
+    /// suspects itself.
     public var isHeldBack: Bool
     /// In the order of the pool's `monitor`.
     public var monitors: [MonitorState]
@@ -110,8 +110,9 @@ public final class Checker: Sendable {
     private let loop: any EventLoop
     private let state: NIOLoopBound<CheckerState>
 
-    /// - Parameter publish: gets every change of a verdict, and of how soon one could flip where that
-    ///   matters, within `publishDelay` of the deciding probe. It is called on the checker's loop, so it must not block.
+    /// - Parameter publish: gets every change of a verdict, and of how soon one could flip where
+    ///   that matters, within `publishDelay` of the deciding probe. It is called on the checker's
+    ///   loop, so it must not block.
     public init(publish: @escaping @Sendable (HealthUpdate) -> Void) {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
@@ -125,10 +126,11 @@ public final class Checker: Sendable {
     /// Changes what is probed; returns when the first round of all that is new is over.
     ///
     /// Monitors that are unchanged for an address keep their state of it and their rhythm there. An
-    /// edited one of the same name keeps the verdict and its history, and is asked at once, its counts
-    /// from the start. All others are asked at once, and their first result decides; only these are
-    /// waited for, and until that round is over the old targets stay in force. An address whose
-    /// first results are late (many stall, and few can be probed at a time) starts as unknown.
+    /// edited one of the same name keeps the verdict and its history, and is asked at once, its
+    /// counts from the start. All others are asked at once, and their first result decides; only
+    /// these are waited for, and until that round is over the old targets stay in force. An address
+    /// whose first results are late (many stall, and few can be probed at a time) starts as
+    /// unknown.
     ///
     /// - Parameters:
     ///   - targets: all of them, each id below the size of `base`.
@@ -160,8 +162,8 @@ public final class Checker: Sendable {
             plan.targets, base: plan.base, isolation: plan.isolation, adopt: adopt)
     }
 
-    /// Gives verdicts of an earlier process back, by `MonitorState.memoryKey`: call it before the first
-    /// `replace`. Targets that they fit start from them, and no first round waits for those.
+    /// Gives verdicts of an earlier process back, by `MonitorState.memoryKey`: call it before the
+    /// first `replace`. Targets that they fit start from them, and no first round waits for those.
     public func remember(_ states: [String: TargetHealth]) async {
         let done = loop.submit { [state] in state.value.memory = states }
         try? await done.get()

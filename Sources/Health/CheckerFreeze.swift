@@ -1,6 +1,6 @@
-// What the checker does when most origins fail at once: Isolation decides, this file acts. It keeps the
-// published verdicts as they were before, asks the references, and lets the verdicts apply or forgets
-// what failed.
+// What the checker does when most origins fail at once: Isolation decides, this file acts. It keeps
+// the published verdicts as they were before, asks the references, and lets the verdicts apply or
+// forgets what failed.
 
 internal import NIOCore
 internal import Settings
@@ -112,8 +112,8 @@ extension CheckerState {
         }
     }
 
-    /// Tells of references that do not answer while all is well: with these alone, a freeze would not end
-    /// before most origins pass again.
+    /// Tells of references that do not answer while all is well: with these alone, a freeze would
+    /// not end before most origins pass again.
     private func tellSilentReferences() {
         guard references == nil, stopped == nil, !isolation.references.isEmpty else { return }
         ask(waitsForAll: true) { _ in

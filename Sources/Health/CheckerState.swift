@@ -1,5 +1,5 @@
-// What the checker's loop owns: who is probed when, how many at once, and what changed. Freezes are in
-// CheckerFreeze.
+// What the checker's loop owns: who is probed when, how many at once, and what changed. Freezes are
+// in CheckerFreeze.
 
 internal import DNSWire
 internal import NIOCore
@@ -125,8 +125,8 @@ final class CheckerState {
         }.nonisolated()
     }
 
-    /// What is known of a target before it is asked: by a monitor of the same name before a reload, or by
-    /// an earlier process.
+    /// What is known of a target before it is asked: by a monitor of the same name before a reload,
+    /// or by an earlier process.
     private func begin(_ target: ProbeTarget, _ monitor: Monitor, after old: Watch?) -> TargetHealth
     {
         // In a freeze, what failed may yet be forgotten.
@@ -247,12 +247,12 @@ final class CheckerState {
         running -= 1
         watch.attempt = nil
         if leaveIfStopped() { return }
-        // Not at once: a probe may end within `start`, and each that waits would then take its place
-        // deeper on the stack.
+        // Not at once: a probe may end within `start`, and each that waits would then take its
+        // place deeper on the stack.
         if !waiting.isEmpty { loop.assumeIsolated().execute { self.startWaiting() } }
         guard !watch.isRetired else { return }
-        // A retry waits for its turn behind all that are due; if none is, there are three at the most, so
-        // that the stack is bounded.
+        // A retry waits for its turn behind all that are due; if none is, there are three at the
+        // most, so that the stack is bounded.
         if watch.round.isOpen { return enqueue(watch) }
         watch.wait(on: loop) { self.enqueue(watch) }
     }

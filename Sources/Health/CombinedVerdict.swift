@@ -1,5 +1,5 @@
-// What the monitors of an address come to together: pure, from their verdicts to one, and how soon that
-// could flip.
+// What the monitors of an address come to together: pure, from their verdicts to one, and how soon
+// that could flip.
 
 internal import DNSWire
 public import Steering
@@ -10,9 +10,9 @@ extension Verdict {
 
     /// The verdict on an address that `needed` of its monitors have to have up.
     ///
-    /// Degraded if enough have it up or degraded, but not enough up: also where one that has said nothing
-    /// yet could make it up, for an address that can be used is not held back. Otherwise unknown if those
-    /// that have said nothing yet could make it usable, and down if not.
+    /// Degraded if enough have it up or degraded, but not enough up: also where one that has said
+    /// nothing yet could make it up, for an address that can be used is not held back. Otherwise
+    /// unknown if those that have said nothing yet could make it usable, and down if not.
     ///
     /// - Parameters:
     ///   - verdicts: one for each monitor.
@@ -30,8 +30,8 @@ extension Verdict {
 extension Horizon {
     /// How soon a combined verdict could turn from usable to not usable or back.
     ///
-    /// For that, the verdicts of so many monitors have to flip; all of them are on their way at once, so
-    /// that the last of the soonest decides. A lower bound, as each of them is one.
+    /// For that, the verdicts of so many monitors have to flip; all of them are on their way at
+    /// once, so that the last of the soonest decides. A lower bound, as each of them is one.
     ///
     /// - Parameter monitors: what each says, and how soon it could say the opposite.
     static func combining(
@@ -53,7 +53,8 @@ public struct Standing: Sendable, Hashable {
     /// When the verdict was reached; nil while it is unknown.
     public var since: Timestamp?
     /// What decided: `status: 503, expected 200-299`; of several monitors,
-    /// `web: status: 503, expected 200-299; 1 of 2 monitors up, 2 needed`. Empty while it is unknown.
+    /// `web: status: 503, expected 200-299; 1 of 2 monitors up, 2 needed`. Empty while it is
+    /// unknown.
     public var reason = ""
     /// The names of the monitors that decided.
     public var monitors: [String] = []

@@ -1,5 +1,6 @@
-// Whether so many origins fail at once that the checker rather suspects its own network: pure, with the
-// time as a parameter. CheckerState tells it of every result, freezes the table and asks the references.
+// Whether so many origins fail at once that the checker rather suspects its own network: pure, with
+// the time as a parameter. CheckerState tells it of every result, freezes the table and asks the
+// references.
 //
 //     watching ──too many fail──▶ suspecting ──no reference answers──▶ isolated
 //        ▲                            │                                   │
@@ -43,8 +44,8 @@ public struct IsolationSettings: Sendable, Hashable {
     static let usualPercent = 70
     /// Below, ordinary failures would freeze a table; more than 100 % never fail.
     public static let percents = 20...99
-    /// With fewer origins, or fewer places, that most of them fail at once may well be real, and then
-    /// clients need the fallback.
+    /// With fewer origins, or fewer places, that most of them fail at once may well be real, and
+    /// then clients need the fallback.
     static let leastOrigins = 5
     static let leastPools = 3
 }
@@ -69,7 +70,8 @@ public struct IsolationNotice: Sendable, Hashable, CustomStringConvertible {
         case isolated
         /// It does no longer.
         case ended
-        /// Most origins failed at once, and a reference showed that it is not this machine's network.
+        /// Most origins failed at once, and a reference showed that it is not this machine's
+        /// network.
         case real
         /// A reference did not answer when all was well.
         case silentReference
@@ -85,8 +87,8 @@ public struct IsolationNotice: Sendable, Hashable, CustomStringConvertible {
 
 /// The counts of origins that were up and now fail.
 struct Isolation {
-    /// Without references a freeze ends after this, for it may be wrong: long enough for a router to
-    /// start again, short enough for clients of origins that are really dead.
+    /// Without references a freeze ends after this, for it may be wrong: long enough for a router
+    /// to start again, short enough for clients of origins that are really dead.
     static let longestWithoutReferences = Duration.seconds(300)
 
     enum Phase: Equatable {
@@ -119,7 +121,8 @@ struct Isolation {
     }
 
     enum Event: Equatable {
-        /// From now on nothing changes in the table, and what began to fail since then is as before.
+        /// From now on nothing changes in the table, and what began to fail since then is as
+        /// before.
         case froze(since: Duration)
         case isolated
         case ended(End)
@@ -272,8 +275,8 @@ struct Isolation {
         return .froze(since: now - window)
     }
 
-    /// Forgets of those that have been down for longer that they were up, and returns what "at once" is:
-    /// the longest interval of the origins that failed within an interval of their own.
+    /// Forgets of those that have been down for longer that they were up, and returns what "at
+    /// once" is: the longest interval of the origins that failed within an interval of their own.
     private mutating func forgetOldFailures(at now: Duration) -> Duration {
         var window = Duration.zero
         for origin in origins.values {

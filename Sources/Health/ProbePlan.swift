@@ -1,4 +1,5 @@
-// From pool files to what is probed: monitors read, and one target for each address of a pool that has one.
+// From pool files to what is probed: monitors read, and one target for each address of a pool that
+// has one.
 
 internal import DNSWire
 public import Settings

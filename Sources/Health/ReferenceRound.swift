@@ -1,4 +1,5 @@
-// Asks the references of `health:` whether this machine's network works: a TCP connection to each, at once.
+// Asks the references of `health:` whether this machine's network works: a TCP connection to each,
+// at once.
 
 internal import DNSWire
 internal import NIOCore
@@ -19,8 +20,10 @@ final class ReferenceRound {
     private var end: (() -> Void)?
 
     /// - Parameters:
-    ///   - waitsForAll: whether to decide when all have answered or failed, and not with the first answer.
-    ///   - decide: gets a reference that answers, or nil once all have failed; not called after `cancel()`.
+    ///   - waitsForAll: whether to decide when all have answered or failed, and not with the first
+    ///     answer.
+    ///   - decide: gets a reference that answers, or nil once all have failed; not called after
+    ///     `cancel()`.
     ///   - end: follows when nothing is left of it; always called.
     init(
         _ references: [Reference], waitsForAll: Bool, loop: any EventLoop, trust: TrustCache,

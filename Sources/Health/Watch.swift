@@ -1,5 +1,6 @@
-// What the checker watches, from the outside in: an origin has addresses, an address has a watch for each
-// of its monitors, a watch has a rhythm and a verdict. All of it lives on the checker's loop.
+// What the checker watches, from the outside in: an origin has addresses, an address has a watch
+// for each of its monitors, a watch has a rhythm and a verdict. All of it lives on the checker's
+// loop.
 
 internal import DNSWire
 internal import NIOCore
@@ -112,8 +113,8 @@ final class WatchedTarget {
 }
 
 extension Standing {
-    /// What the monitors of a target come to, with those that decided: the ones that are as bad or worse,
-    /// or for what is up those that are up.
+    /// What the monitors of a target come to, with those that decided: the ones that are as bad or
+    /// worse, or for what is up those that are up.
     fileprivate init(_ verdict: Verdict, of target: WatchedTarget) {
         self.verdict = verdict
         let watches = target.watches
@@ -244,7 +245,8 @@ final class Watch {
     }
 }
 
-/// The first probes of targets of which nothing is known: over when each has a result, or its time is up.
+/// The first probes of targets of which nothing is known: over when each has a result, or its time
+/// is up.
 final class FirstRound {
     private let promise: EventLoopPromise<Void>
     private var remaining: Int
