@@ -124,14 +124,12 @@ public struct SteerReference: Sendable {
         for source in sources {
             for record in source.records {
                 guard case .steer(let service) = record.content else { continue }
-                let use = Use(record)
-                if let index = indexes[service] {
-                    guard references[index].uses.count < maximumUses else { continue }
-                    references[index].uses.append(use)
-                } else {
-                    indexes[service] = references.count
-                    references.append(SteerReference(service: service, uses: [use]))
+                let index = indexes[service] ?? references.count
+                if index == references.count {
+                    indexes[service] = index
+                    references.append(SteerReference(service: service, uses: []))
                 }
+                references[index].add(Use(record))
             }
         }
         return references
@@ -142,8 +140,11 @@ public struct SteerReference: Sendable {
     public internal(set) var uses: [Use]
     /// Those uses of all that have company, so that no alias may stand there; the first `maximumUses`.
     public internal(set) var accompanied: [Use] = []
+    /// The longest TTL of all uses, in seconds.
+    public private(set) var longestTTL: UInt32 = 0
 
     mutating func add(_ use: Use) {
+        longestTTL = max(longestTTL, use.ttl)
         if uses.count < Self.maximumUses { uses.append(use) }
         if !use.company.isEmpty, accompanied.count < Self.maximumUses { accompanied.append(use) }
     }

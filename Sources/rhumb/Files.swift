@@ -89,7 +89,7 @@ func printNow(_ text: String) {
 /// Writes octets to standard output; false if they can't be written, as on a full disk.
 func writeOutput(_ octets: [UInt8]) -> Bool { writeAll(octets, to: STDOUT_FILENO) }
 
-private func writeAll(_ octets: [UInt8], to descriptor: Int32) -> Bool {
+func writeAll(_ octets: [UInt8], to descriptor: Int32) -> Bool {
     var start = 0
     while start < octets.count {
         let count = unsafe octets.withUnsafeBytes { buffer in

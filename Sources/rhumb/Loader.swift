@@ -222,7 +222,8 @@ struct Loader: Sendable {
 
     // MARK: - Parts
 
-    private func loadSettings(_ diagnostics: inout Diagnostics) -> ServerSettings {
+    /// What rhumb.yaml says, or else the defaults.
+    func loadSettings(_ diagnostics: inout Diagnostics) -> ServerSettings {
         let file = config ?? path("rhumb.yaml")
         if config == nil {
             warnOfName(path("rhumb.yml"), "rename it to rhumb.yaml", &diagnostics)

@@ -1,4 +1,5 @@
-// What is in force: content, health, and which pools are on their way up; and the snapshots made of them.
+// What is in force: content, health, what operators say against it, and which pools are on their way up; and
+// the snapshots made of them.
 
 import Authority
 import Health
@@ -9,10 +10,23 @@ import Synchronization
 final class Publication: Sendable {
     private struct InForce {
         var content: Content
+        /// As the checker sees it.
         var health: HealthTable
+        var overrides = OperatorOverrides()
+        /// What operators say, by the index of the address.
+        var words: [Int: Verdict] = [:]
         var ramps = Ramps()
+        /// What was made of all that.
+        var snapshot: Snapshot
         /// Sleeps until the next step.
         var timer: Task<Void, Never>?
+
+        /// Finds what the overrides are about in the content.
+        mutating func resolve() {
+            let steering = content.steering
+            words = overrides.verdicts(
+                in: steering.configuration, addresses: steering.addresses)
+        }
     }
 
     private let publisher: SnapshotPublisher
@@ -22,16 +36,34 @@ final class Publication: Sendable {
     init(_ content: Content, _ publisher: SnapshotPublisher) {
         self.publisher = publisher
         let health = HealthTable(count: content.steering.addresses.count)
-        inForce = Mutex(InForce(content: content, health: health))
+        inForce = Mutex(
+            InForce(content: content, health: health, snapshot: publisher.current.snapshot))
     }
 
     var content: Content { inForce.withLock { $0.content } }
 
+    /// The newest snapshot, and its health without what operators say.
+    var current: (snapshot: Snapshot, checked: HealthTable) {
+        inForce.withLock { ($0.snapshot, $0.health) }
+    }
+
     /// Publishes verdicts, and the content that they belong to if that is new.
     func publish(_ health: HealthTable, of content: Content? = nil) {
         inForce.withLock {
-            if let content { $0.content = content }
             $0.health = health
+            if let content {
+                $0.content = content
+                $0.resolve()
+            }
+            publish(&$0)
+        }
+    }
+
+    /// Publishes what operators say from now on, whatever probes find.
+    func publish(_ overrides: OperatorOverrides) {
+        inForce.withLock {
+            $0.overrides = overrides
+            $0.resolve()
             publish(&$0)
         }
     }
@@ -45,10 +77,13 @@ final class Publication: Sendable {
     }
 
     private func publish(_ inForce: inout InForce) {
+        var health = inForce.health
+        for (index, verdict) in inForce.words { health.override(index, with: verdict) }
         let update = inForce.ramps.update(
-            inForce.content.steering, inForce.health, at: ContinuousClock.now)
-        publisher.publish(
-            Snapshot(content: inForce.content, health: inForce.health, ramps: update.shares))
+            inForce.content.steering, health, at: ContinuousClock.now)
+        inForce.snapshot = Snapshot(
+            content: inForce.content, health: health, ramps: update.shares)
+        publisher.publish(inForce.snapshot)
         inForce.timer?.cancel()
         inForce.timer = update.next.map { wait in
             Task { [weak self] in

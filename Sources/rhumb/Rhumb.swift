@@ -17,7 +17,10 @@ struct Rhumb: AsyncParsableCommand {
             directory. Try "rhumb demo" first, then "rhumb check" and "rhumb serve" on your own files.
             """,
         version: programVersion,
-        subcommands: [Serve.self, Check.self, Explain.self, Test.self, Simulate.self, Demo.self])
+        subcommands: [
+            Serve.self, Check.self, Explain.self, Test.self, Simulate.self, Demo.self, Status.self,
+            Drain.self, Down.self, Up.self, Clear.self,
+        ])
 }
 
 /// Where the files are: the options that all commands have in common.

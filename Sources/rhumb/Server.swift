@@ -1,7 +1,8 @@
 // A running server: content in force, the checker that feeds its health, the sockets that answer.
 //
 //   files ─▶ Loader ─▶ Content ─┐
-//   probes ─▶ Checker ─▶ HealthTable ─┴▶ Publication ─▶ Snapshot ─▶ SnapshotPublisher ─▶ workers
+//   probes ─▶ Checker ─▶ HealthTable ─┼▶ Publication ─▶ Snapshot ─▶ SnapshotPublisher ─▶ workers
+//   state/ and its control socket ─▶ Operations ─┘
 
 import Authority
 import Geo
@@ -20,6 +21,7 @@ final class Server: Sendable {
     private let logger: Logger
     private let publication: Publication
     private let checker: Checker
+    private let operations: Operations
     private let transport: DNSServer
     /// What the sockets were made from; a reload does not change them.
     private let startSettings: ServerSettings
@@ -47,6 +49,7 @@ final class Server: Sendable {
             publication.publish(update.table)
             logUpdate(update, logger)
         }
+        operations = Operations(publication, checker, logger)
         transport = makeTransport(loaded.settings, listen, publisher)
     }
 
@@ -111,14 +114,16 @@ final class Server: Sendable {
         work.cancel()
         watch.cancel()
         transport.stop()
+        await operations.stop()
         await checker.stop()
         publication.stop()
         if let failure { throw failure }
     }
 
-    /// Runs the first round of probes, then answers.
+    /// Takes up what was kept, runs the first round of probes, then answers.
     private func start(_ loaded: Loaded) async throws {
         warnOfFileLimit(loaded)
+        try await operations.open(loader.path(loaded.settings.state))
         logger.info(
             "probing \(counted(loaded.probes.probeCount, "target")) before the first answer")
         await adopt(loaded)
@@ -128,6 +133,7 @@ final class Server: Sendable {
         logger.notice("serving \(loaded.summary)")
         logger.notice(
             "listening on \(transport.boundAddresses.map(\.description).joined(separator: ", "))")
+        try await operations.listen(loaded.settings.control)
     }
 
     /// Asks for a look at the databases at every interval; nil without one.
@@ -221,6 +227,7 @@ final class Server: Sendable {
             publication.publish(update.table, of: loaded.content)
             logUpdate(update, logger)
         }
+        await operations.contentChanged()
     }
 
     /// The most probes that run at once; the checker's own bound.

@@ -19,6 +19,8 @@ import Transport
 ///     udp: { answer_size: 1232 }   # the largest answer over UDP in octets, 512 to 4096
 ///     zones: zones                 # directory of *.zone and *.yaml
 ///     geo: geo                     # directory of *.mmdb, or one database file
+///     state: state                 # directory for what outlives the server; one server each
+///     control: { mode: 0600, group: operators }   # who may use rhumb status, drain, …
 ///     geo_watch: 10s               # how often to look for new databases, 1s to 1h; off: never
 ///     health:                      # when to suspect this machine and not the origins, if more than
 ///       isolation: 70%             # that of them fail at once; or off; default: 70% of five or more
@@ -42,6 +44,8 @@ struct ServerSettings {
     /// Relative to the directory that the commands were given.
     var zones = "zones"
     var geo = "geo"
+    var state = "state"
+    var control = ControlSettings()
     /// How often a running server looks for other databases; nil for never.
     var geoWatch: Duration? = .seconds(10)
     /// Where `geo` is stated: what is named has to be there, as against the default.
@@ -67,7 +71,11 @@ struct ServerSettings {
     init(_ root: SettingsValue?, _ diagnostics: inout Diagnostics) {
         let known = [
             "listen", "workers", "identity", "version", "cookies", "explain", "zones", "geo",
+<<<<<<< HEAD
             "geo_watch", "udp", "tcp", "health",
+=======
+            "geo_watch", "state", "control", "udp", "tcp",
+>>>>>>> 95ed549 (rhumb: operators' words, status, and a control socket)
         ]
         guard let root, let map = root.mapping(known, &diagnostics) else { return }
         map.refuseEmpty(&diagnostics)
@@ -92,6 +100,8 @@ struct ServerSettings {
             datagramLength = size
         }
         if let path = map["zones"].flatMap({ $0.string(&diagnostics) }) { zones = path }
+        if let path = map["state"].flatMap({ $0.string(&diagnostics) }) { state = path }
+        if let value = map["control"] { control = ControlSettings(value, &diagnostics) }
         if let value = map["geo"], let path = value.string(&diagnostics) {
             geo = path
             geoPosition = value.position
@@ -278,6 +288,8 @@ struct ServerSettings {
         var keys: [String] = []
         if listen != other.listen { keys.append("listen") }
         if workers != other.workers { keys.append("workers") }
+        if state != other.state { keys.append("state") }
+        if control != other.control { keys.append("control") }
         if tcpIdleTimeout != other.tcpIdleTimeout { keys.append("tcp.idle_timeout") }
         if tcpConnections != other.tcpConnections { keys.append("tcp.connections") }
         if tcpConnectionsPerClient != other.tcpConnectionsPerClient {

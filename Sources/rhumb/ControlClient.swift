@@ -1,0 +1,128 @@
+// The other end of the control socket: how the commands ask a running server.
+
+import ArgumentParser
+import Glibc
+import Settings
+
+/// Asks the server of a directory.
+struct ControlClient {
+    private let path: String
+
+    /// - Parameter files: whose settings say where the state is.
+    init(_ files: FileOptions) throws {
+        var diagnostics = Diagnostics()
+        let loader = Loader(files)
+        let settings = loader.loadSettings(&diagnostics)
+        guard !diagnostics.hasErrors else {
+            report(diagnostics)
+            throw ControlExit.notDone
+        }
+        path = loader.path(settings.state) + "/control"
+    }
+
+    /// Sends a request and returns what the server did about it.
+    ///
+    /// - Throws: `ControlExit.notDone`, after saying why on standard error.
+    func ask(_ request: ControlRequest) throws -> ControlAnswer {
+        let answer: ControlAnswer
+        do throws(StateError) {
+            answer = try decodeJSON(ControlAnswer.self, try exchange(encodeJSON(request)))
+        } catch {
+            printError("rhumb: \(error)")
+            throw ControlExit.notDone
+        }
+        guard answer.ok else {
+            printError("rhumb: \(answer.error ?? "the server refuses")")
+            throw ControlExit.notDone
+        }
+        return answer
+    }
+
+    private func exchange(_ request: [UInt8]) throws(StateError) -> [UInt8] {
+        let descriptor = try connect()
+        defer { close(descriptor) }
+        let line = request + [UInt8(ascii: "\n")]
+        // Safe: the array outlives the call. A server that has gone is an error, and no signal.
+        guard unsafe send(descriptor, line, line.count, Int32(MSG_NOSIGNAL)) == line.count
+        else { throw StateError("\(path): \(systemMessage(errno))") }
+        var answer: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 64 << 10)
+        while answer.count <= ControlLimit.answer {
+            // Safe: the array outlives the call, which is given its length.
+            let count = unsafe read(descriptor, &part, part.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            answer += part[..<count]
+            if answer.last == UInt8(ascii: "\n") { return answer }
+        }
+        throw StateError("\(path): the server has not answered; its log may say why")
+    }
+
+    /// A server that works answers at once; one that puts a word in force waits for its disk.
+    private static let patience = timeval(tv_sec: 30, tv_usec: 0)
+
+    private func connect() throws(StateError) -> Int32 {
+        guard path.utf8.count <= ControlLimit.path else {
+            throw StateError(
+                "\(path): longer than the \(ControlLimit.path) octets of a socket's path")
+        }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        // Safe: the length is checked above, and zeros follow.
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) {
+            unsafe $0.copyBytes(from: path.utf8)
+        }
+        let descriptor = socket(
+            AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw StateError("no socket: \(systemMessage(errno))") }
+        var patience = Self.patience
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            // Safe: the value outlives the call, which is given its size.
+            _ = unsafe setsockopt(
+                descriptor, SOL_SOCKET, option, &patience, socklen_t(MemoryLayout<timeval>.size))
+        }
+        // Safe: the value outlives the call, which is given its size.
+        let isConnected = unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+            }
+        }
+        guard isConnected else {
+            let reason = errno
+            close(descriptor)
+            switch reason {
+            case ENOENT, ECONNREFUSED:
+                throw StateError(
+                    "no server runs on this directory (\(path)); start one with \"rhumb serve\", or name"
+                        + " its directory with -C")
+            case EACCES:
+                throw StateError(
+                    "\(path): permission denied; run this as the server's user, or state control: { mode,"
+                        + " group } in rhumb.yaml")
+            default: throw StateError("\(path): \(systemMessage(reason))")
+            }
+        }
+        return descriptor
+    }
+}
+
+/// The exit statuses of commands that ask a server.
+enum ControlExit {
+    /// Something is down, or what was taken out is answered all the same.
+    static let amiss = ExitCode(1)
+    /// No server was asked, or it refused.
+    static let notDone = ExitCode(2)
+}
+
+/// Who runs this, for the log: through sudo, who ran that.
+func operatorName() -> String? {
+    if let name = unsafe getenv("SUDO_USER") {
+        // Safe: the environment's strings are terminated, and nothing changes them here.
+        return unsafe String(cString: name)
+    }
+    // Safe: a terminated string in the entry, copied before any other call.
+    guard let entry = unsafe getpwuid(getuid()), let name = unsafe entry.pointee.pw_name else {
+        return nil
+    }
+    return unsafe String(cString: name)
+}

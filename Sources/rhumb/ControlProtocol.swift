@@ -1,0 +1,163 @@
+// What is said over the control socket: a JSON object a line each way. docs/operations.md tells it to those who
+// write scripts; keys are stable, new ones may come.
+
+import FoundationEssentials
+import Health
+
+/// A request.
+struct ControlRequest: Codable {
+    /// `status`, or a word of `OperatorOverride.Word`.
+    var command: String
+    /// Which addresses; `status` without one shows all.
+    var pattern: String?
+    /// How long it holds, as `2h`.
+    var `for`: String?
+    var reason: String?
+    /// Who asks; else the number of the user counts that the socket tells.
+    var by: String?
+}
+
+/// An answer.
+struct ControlAnswer: Codable {
+    var ok: Bool
+    /// Why not.
+    var error: String?
+    var status: StatusDocument?
+    var change: ChangeDocument?
+
+    init(_ status: StatusDocument) {
+        ok = true
+        self.status = status
+    }
+
+    init(_ change: ChangeDocument) {
+        ok = true
+        self.change = change
+    }
+
+    init(error: String) {
+        ok = false
+        self.error = error
+    }
+}
+
+/// Limits of the socket.
+enum ControlLimit {
+    /// Octets of a request: a pattern and a reason are a fraction of it.
+    static let request = 16 << 10
+    /// Octets of an answer: the status of as many addresses as there can be, with room.
+    static let answer = 256 << 20
+    /// Connections at a time; scripts and people are few.
+    static let connections = 32
+    /// The seconds that a client has to send a request, and to take an answer.
+    static let patienceSeconds = 10
+    /// Octets of a socket's path: `sun_path`, without its final zero.
+    static let path = 107
+}
+
+/// What a change came to.
+struct ChangeDocument: Codable {
+    var word: String
+    var pattern: String
+    /// How many addresses it is about, and how many have another verdict by operators now.
+    var addresses: Int
+    var changed = 0
+    var until: String?
+    /// The pools that these addresses are in, as they stand now.
+    var pools: [PoolLine] = []
+    /// The services that may answer with these pools.
+    var services: [ServiceLine] = []
+    /// What an operator should look at.
+    var warnings: [String] = []
+    /// When it is safe to stop what was taken out; missing while it is not.
+    var safe: SafeDocument?
+    /// Addresses that were taken out, and are answered all the same.
+    var stillAnswered: [String] = []
+    /// Whether it survives a restart.
+    var kept = false
+
+    struct PoolLine: Codable {
+        var pool: String
+        var state: String
+        var reason: String
+    }
+
+    struct ServiceLine: Codable {
+        var service: String
+        var pools: Int
+        var usable: Int
+    }
+}
+
+/// When all answers are forgotten that were given before addresses were taken out.
+struct SafeDocument: Codable {
+    var time: String
+    /// From now; 0 if it is over.
+    var seconds: Int
+    /// The longest TTL of these answers.
+    var ttl: UInt32
+
+    /// - Parameter override: one of which `forgotten` is not nil.
+    init?(_ override: OperatorOverride, at now: Timestamp) {
+        guard let forgotten = override.forgotten, let ttl = override.ttl else { return nil }
+        // Told in whole seconds: never too early.
+        let whole = forgotten.advanced(by: .milliseconds(999))
+        time = whole.description
+        seconds = Int(max(0, (whole - now).components.seconds))
+        self.ttl = ttl
+    }
+
+    init(_ latest: SafeDocument, or other: SafeDocument) {
+        self = latest.seconds >= other.seconds ? latest : other
+    }
+}
+
+// MARK: - JSON
+
+/// JSON in one line, its keys in order.
+func encodeJSON(_ value: some Encodable, pretty: Bool = false) -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
+    // What is encoded has no number that JSON lacks.
+    return (try? encoder.encode(value)).map(Array.init) ?? []
+}
+
+/// Reads JSON.
+///
+/// - Throws: what is wrong with it, in short.
+func decodeJSON<Value: Decodable>(
+    _ type: Value.Type, _ octets: [UInt8]
+) throws(StateError) -> Value {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    do {
+        return try decoder.decode(type, from: Data(octets))
+    } catch let error as DecodingError {
+        throw StateError(error.inShort)
+    } catch {
+        throw StateError("not JSON")
+    }
+}
+
+extension DecodingError {
+    fileprivate var inShort: String {
+        switch self {
+        case .keyNotFound(let key, let context):
+            "the key \"\(key.stringValue)\" is missing\(place(context))"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context):
+            "something else is expected\(place(context))"
+        case .dataCorrupted(let context) where !context.codingPath.isEmpty:
+            "out of range\(place(context))"
+        default: "not JSON"
+        }
+    }
+
+    private func place(_ context: Context) -> String {
+        let path = context.codingPath.map {
+            $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)"
+        }.joined()
+        return path.isEmpty ? "" : " in \(path.hasPrefix(".") ? String(path.dropFirst()) : path)"
+    }
+}

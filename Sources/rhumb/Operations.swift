@@ -1,0 +1,281 @@
+// What operators do to a running server: their words are put in force, kept, told and ended here. Requests
+// come from the control socket, one after the other.
+
+import Authority
+import DNSWire
+import Health
+import Logging
+import NIOPosix
+import Settings
+import Steering
+import Zones
+
+/// Operators' words in one server, and its state on disk.
+actor Operations {
+    private let publication: Publication
+    private let checker: Checker
+    private let logger: Logger
+    private let startTime = Timestamp.now()
+    private let startInstant = ContinuousClock.now
+    private var overrides = OperatorOverrides()
+    private var state: StateDirectory?
+    private var socket: ControlSocket?
+    /// Writes files, one after the other, in the order in which it was asked to: waiting for a disk is
+    /// nothing for a thread that others share.
+    private let disk = NIOThreadPool(numberOfThreads: 1)
+    /// Sleeps until the next word ends.
+    private var timer: Task<Void, Never>?
+
+    init(_ publication: Publication, _ checker: Checker, _ logger: Logger) {
+        self.publication = publication
+        self.checker = checker
+        self.logger = logger
+        disk.start()
+    }
+
+    // MARK: - Start and stop
+
+    /// Takes the state directory, and puts in force what was kept there.
+    ///
+    /// - Throws: if another server has it.
+    func open(_ path: String) throws {
+        do throws(StateDirectory.Failure) {
+            state = try StateDirectory(path)
+        } catch {
+            guard case .unusable(let reason) = error else { throw error }
+            logger.warning(
+                """
+                \(reason); overrides and verdicts are not kept, and rhumb status, drain, down, up and \
+                clear find no server; make the directory for the user that runs it, or name another \
+                with state: in rhumb.yaml
+                """)
+            return
+        }
+        restoreOverrides()
+    }
+
+    /// Lets operators in.
+    func listen(_ settings: ControlSettings) async throws {
+        guard let state else { return }
+        socket = try await ControlSocket(state, settings) { [weak self] line, user in
+            await self?.answer(line, user: user) ?? []
+        }
+    }
+
+    func stop() async {
+        timer?.cancel()
+        await socket?.stop()
+        try? await disk.shutdownGracefully()
+        state = nil
+    }
+
+    // MARK: - Requests
+
+    /// Answers a line, without its end.
+    ///
+    /// - Parameter user: the number of the user who sent it, if the system tells.
+    private func answer(_ line: [UInt8], user: UInt32?) async -> [UInt8] {
+        let answer: ControlAnswer
+        do {
+            let request = try decodeJSON(ControlRequest.self, line)
+            if request.command == "status" {
+                answer = ControlAnswer(try await status(request))
+            } else if let word = OperatorOverride.Word(rawValue: request.command) {
+                answer = ControlAnswer(try await change(word, request, user))
+            } else {
+                let words = ["status"] + OperatorOverride.Word.allCases.map(\.rawValue)
+                answer = ControlAnswer(
+                    error: "no such command; one of \(words.joined(separator: ", "))")
+            }
+        } catch let error as StateError {
+            answer = ControlAnswer(error: "the request is wrong: \(error)")
+        } catch {
+            answer = ControlAnswer(error: "\(error)")
+        }
+        return encodeJSON(answer)
+    }
+
+    private func status(_ request: ControlRequest) async throws(OperatorError) -> StatusDocument {
+        let report = await report()
+        let content = report.snapshot.content
+        let steering = content.steering
+        var indexes = Array(steering.addresses.indices)
+        if let text = request.pattern {
+            indexes = try AddressPattern(text).found(
+                in: steering.configuration, addresses: steering.addresses)
+        }
+        let pools = report.pools(indexes)
+        return StatusDocument(
+            version: programVersion, process: processNumber(), started: startTime.description,
+            uptimeSeconds: Int((ContinuousClock.now - startInstant).components.seconds),
+            zones: content.zones.zones.map {
+                StatusDocument.Zone(zone: $0.apex.description, serial: $0.serial)
+            },
+            isolated: report.checked.isIsolated, state: state?.path ?? "",
+            totals: StatusReport.totals(of: pools), pools: pools, forced: report.forced,
+            overrides: overrides.all.map(StatusDocument.Override.init))
+    }
+
+    private func report() async -> StatusReport {
+        let states = await checker.states()
+        let (snapshot, checked) = publication.current
+        return StatusReport(
+            snapshot: snapshot, checked: checked, states: states, overrides: overrides, now: .now())
+    }
+
+    /// How long a word may hold.
+    private static let durations = Duration.seconds(1)...Duration.seconds(3_650 * 86_400)
+
+    /// Puts an operator's word in force, then keeps it: what can't be kept counts all the same.
+    private func change(
+        _ word: OperatorOverride.Word, _ request: ControlRequest, _ user: UInt32?
+    ) async throws(OperatorError) -> ChangeDocument {
+        let now = Timestamp.now()
+        let pattern = try AddressPattern(request.pattern ?? "")
+        let duration = try duration(of: request, word)
+        let content = publication.content
+        let (configuration, addresses) = (
+            content.steering.configuration, content.steering.addresses
+        )
+        let meant = pattern.indexes(in: configuration, addresses: addresses)
+        let override = try OperatorOverride(
+            word, pattern, by: request.by ?? user.map { "user \($0)" } ?? "somebody", at: now,
+            until: duration.map { now.advanced(by: $0) }, reason: request.reason,
+            ttl: content.longestTTL(ofPools: Set(meant.map { addresses[$0].pool })))
+        let before = overrides.verdicts(in: configuration, addresses: addresses)
+        try overrides.add(override, in: configuration, addresses: addresses)
+        publication.publish(overrides)
+        // Answers with what is taken out end here.
+        overrides.setTime(of: pattern, to: .now())
+        schedule()
+        let kept = await save()
+        let after = overrides.verdicts(in: configuration, addresses: addresses)
+        var change = await report().change(word, pattern, meant)
+        change.until = override.until?.description
+        change.changed = addresses.indices.count { before[$0] != after[$0] }
+        change.kept = kept
+        log(override, change, user)
+        return change
+    }
+
+    private func duration(
+        of request: ControlRequest, _ word: OperatorOverride.Word
+    ) throws(OperatorError) -> Duration? {
+        guard let text = request.for else { return nil }
+        guard word != .clear else {
+            throw OperatorError("clear has no end; leave out the duration")
+        }
+        guard let duration = parseDuration(text), Self.durations.contains(duration) else {
+            throw OperatorError(
+                "\"\(text.prefix(40))\" is no duration from 1s to 3650d; write one as 90s, 30m, 2h or 1d"
+            )
+        }
+        return duration
+    }
+
+    private func log(_ override: OperatorOverride, _ change: ChangeDocument, _ user: UInt32?) {
+        let who = override.operatorName + (user.map { " (uid \($0))" } ?? "")
+        var line = "operator \(who): \(override.word.rawValue) \(override.pattern)"
+        line += ", \(counted(change.addresses, "address"))"
+        if let until = override.until { line += ", until \(until)" }
+        if let reason = override.reason { line += ": \(reason)" }
+        logger.notice("\(line)")
+        for warning in change.warnings { logger.warning("\(warning)") }
+    }
+
+    // MARK: - What ends, and what changes
+
+    /// Sleeps at most so long at a time: the clock on the wall may be set meanwhile.
+    private static let longestSleep = Duration.seconds(10)
+
+    private func schedule() {
+        timer?.cancel()
+        timer = overrides.nextExpiry.map { next in
+            Task { [weak self] in
+                let wait = min(next - .now(), Self.longestSleep)
+                try? await Task.sleep(for: wait)
+                guard !Task.isCancelled else { return }
+                await self?.expire()
+            }
+        }
+    }
+
+    private func expire() async {
+        let over = overrides.expire(at: .now())
+        schedule()
+        guard !over.isEmpty else { return }
+        publication.publish(overrides)
+        for override in over {
+            logger.notice(
+                """
+                operator \(override.operatorName): \(override.word.rawValue) \(override.pattern) of \
+                \(override.time) has ended
+                """)
+        }
+        _ = await save()
+    }
+
+    /// Tells of words that are about nothing in new content.
+    func contentChanged() {
+        let steering = publication.content.steering
+        for override in overrides.unmatched(
+            in: steering.configuration, addresses: steering.addresses)
+        {
+            logger.warning(
+                """
+                operator \(override.operatorName): \(override.word.rawValue) \(override.pattern) is about \
+                no origin any more; "rhumb clear \(override.pattern)" removes it
+                """)
+        }
+    }
+
+    // MARK: - On disk
+
+    private func restoreOverrides() {
+        guard let state else { return }
+        let file = state.file(KeptOverrides.fileName)
+        var findings: [String] = []
+        var kept: [OperatorOverride] = []
+        do {
+            let octets = try state.read(KeptOverrides.fileName, limit: KeptOverrides.fileLimit)
+            kept = octets.map { KeptOverrides.parse($0, &findings) } ?? []
+        } catch {
+            findings.append("not readable: \(error)")
+        }
+        if !findings.isEmpty {
+            state.setAside(KeptOverrides.fileName)
+            for finding in findings { logger.error("\(file): \(finding)") }
+            logger.error(
+                """
+                \(file) is now \(file).bad; \(counted(kept.count, "override")) of it \
+                \(kept.count == 1 ? "is" : "are") in force; say the others again with rhumb drain, down or up
+                """)
+        }
+        overrides.restore(kept, at: .now())
+        if !findings.isEmpty, !kept.isEmpty {
+            try? state.write(KeptOverrides(overrides).octets, to: KeptOverrides.fileName)
+        }
+        publication.publish(overrides)
+        schedule()
+        for override in overrides.all where override.word != .clear {
+            logger.notice(
+                """
+                operator \(override.operatorName): \(override.word.rawValue) \(override.pattern) of \
+                \(override.time) is in force again
+                """)
+        }
+    }
+
+    /// Writes the overrides; returns whether they are on the disk.
+    private func save() async -> Bool {
+        guard let state else { return false }
+        let octets = KeptOverrides(overrides).octets
+        do {
+            try await disk.runIfActive { try state.write(octets, to: KeptOverrides.fileName) }
+            return true
+        } catch {
+            logger.error("\(error); what operators say is in force, but not kept over a restart")
+            return false
+        }
+    }
+}

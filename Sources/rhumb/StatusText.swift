@@ -1,0 +1,177 @@
+// A status as people read it: aligned for 80 columns, coloured on a terminal.
+
+import Settings
+
+/// Writes a status as a table.
+struct StatusText {
+    let isColoured: Bool
+
+    /// What is told, without a line's end at its end.
+    func text(_ status: StatusDocument) -> String {
+        (head(status) + table(status.pools) + warnings(status)).joined(separator: "\n")
+    }
+
+    private func head(_ status: StatusDocument) -> [String] {
+        let totals = status.totals
+        let parts = [
+            (totals.up, "up", Colour.green), (totals.degraded, "degraded", .yellow),
+            (totals.down, "down", .red), (totals.drained, "drained", .yellow),
+            (totals.unknown, "unknown", .plain),
+        ]
+        let counts = parts.filter { $0.0 > 0 }.map { paint("\($0.0) \($0.1)", $0.2) }
+        var lines = [
+            "rhumb \(status.version), process \(status.process), up \(span(status.uptimeSeconds))"
+                + " since \(status.started)",
+            counted(totals.pools, "pool") + ", \(totals.usablePools) usable; "
+                + counted(totals.addresses, "address") + ": " + counts.joined(separator: ", "),
+        ]
+        if status.isolated {
+            lines.append(
+                paint(
+                    "ISOLATED: the checker suspects its own network; verdicts are those from before",
+                    .red))
+        }
+        let zones = status.zones.prefix(3).map { "\($0.zone) \($0.serial)" }
+        let more = status.zones.count > 3 ? ", and \(status.zones.count - 3) more" : ""
+        lines.append("zones " + zones.joined(separator: ", ") + more)
+        return lines
+    }
+
+    // MARK: - The table
+
+    private func table(_ pools: [StatusDocument.Pool]) -> [String] {
+        let addresses = pools.flatMap(\.origins).flatMap { origin in
+            origin.addresses.map { (origin.origin, $0.address) }
+        }
+        // Names that are longer than most push their own line, and no others.
+        let name = min(addresses.map(\.0.count).max() ?? 0, 20)
+        let address = min(max(addresses.map(\.1.count).max() ?? 0, 7), 26)
+        let indent = String(repeating: " ", count: 4)
+        var lines: [String] = []
+        for pool in pools {
+            let share = pool.sharePercent < 100 ? "; takes \(pool.sharePercent) %" : ""
+            lines.append("")
+            lines.append(
+                "\(pool.pool)  " + paint(pool.state, colour(pool.state))
+                    + "  \(pool.reason)\(share)")
+            for origin in pool.origins {
+                for entry in origin.addresses {
+                    lines.append(
+                        "  \(padded(origin.origin, name)) \(padded(entry.address, address)) "
+                            + paint(padded(entry.verdict, 8), colour(entry.verdict)) + " "
+                            + padded(entry.sinceSeconds.map(span) ?? "-", 7) + timings(entry))
+                    lines += notes(entry).flatMap { folded($0, indent) }
+                }
+            }
+        }
+        return lines
+    }
+
+    /// The last time, and the smoothed one.
+    private func timings(_ address: StatusDocument.Address) -> String {
+        guard let last = address.last else { return "" }
+        let smoothed = address.smoothedMilliseconds.map { ", mean \(milliseconds($0))" } ?? ""
+        return "\(milliseconds(last.milliseconds))\(smoothed)"
+    }
+
+    /// What more is to be said of an address.
+    private func notes(_ address: StatusDocument.Address) -> [String] {
+        var notes: [String] = []
+        if let override = address.override {
+            var note = "\(override.word) by \(override.by)"
+            if override.pattern != address.address { note += " on \(override.pattern)" }
+            if let until = override.until { note += " until \(until)" }
+            if let reason = override.reason { note += ": \(reason)" }
+            if let probes = address.probes { note += " (probes say \(probes))" }
+            notes.append(note)
+        }
+        if address.stillAnswered {
+            notes.append("still answered, as nothing else is left")
+        } else if let safe = address.safe {
+            notes.append(safeText(safe))
+        }
+        // A drained origin that passes has nothing to tell.
+        if let reason = address.reason, (address.probes ?? address.verdict) != "up" {
+            notes.append(reason)
+        }
+        return notes
+    }
+
+    private func warnings(_ status: StatusDocument) -> [String] {
+        guard !status.forced.isEmpty else { return [] }
+        return [""]
+            + status.forced.flatMap { forced in
+                let clients = forced.rule.map { "rule \($0)" } ?? "clients whom no rule matches"
+                let pools = forced.pools.joined(separator: ", ")
+                let what = forced.pools.isEmpty ? "SERVFAIL" : "\(pools) answers all the same"
+                return folded(
+                    "service \(forced.service), \(clients): nothing usable is left; \(what)", "  ",
+                    first: ""
+                ).map { paint($0, .red) }
+            }
+    }
+
+    // MARK: - Parts
+
+    private static let width = 80
+
+    /// A text in lines of at most the width, where words allow it.
+    private func folded(_ text: String, _ indent: String, first: String? = nil) -> [String] {
+        var lines: [String] = []
+        var line = first ?? indent
+        var isEmpty = true
+        for word in text.split(separator: " ") {
+            if !isEmpty, line.count + 1 + word.count > Self.width {
+                lines.append(line)
+                line = indent + (first == nil ? "  " : "")
+                isEmpty = true
+            }
+            line += (isEmpty ? "" : " ") + word
+            isEmpty = false
+        }
+        return lines + [line]
+    }
+
+    private func padded(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
+    }
+
+    /// A time in its two largest units: `3d4h`.
+    private func span(_ seconds: Int) -> String {
+        let unit = [86_400, 3_600, 60].first { seconds >= $0 } ?? 1
+        let finer = [86_400: 3_600, 3_600: 60][unit] ?? 1
+        return durationText(.seconds(Int64(seconds / finer * finer)))
+    }
+
+    private func milliseconds(_ value: Double) -> String {
+        let tenths = Int((min(value, 1e9) * 10).rounded())
+        return value < 100 ? "\(tenths / 10).\(tenths % 10) ms" : "\(tenths / 10) ms"
+    }
+
+    private enum Colour: String {
+        case plain = ""
+        case red = "31"
+        case green = "32"
+        case yellow = "33"
+    }
+
+    private func colour(_ word: String) -> Colour {
+        switch word {
+        case "up", "usable": .green
+        case "down": .red
+        case "degraded", "drained": .yellow
+        default: .plain
+        }
+    }
+
+    private func paint(_ text: String, _ colour: Colour) -> String {
+        isColoured && colour != .plain ? "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m" : text
+    }
+}
+
+/// When it is safe to stop an origin.
+func safeText(_ safe: SafeDocument) -> String {
+    // The day of "2026-11-22T14:32:10Z" is clear to whoever waits for it.
+    let clock = safe.time.split(separator: "T").last.map { $0.dropLast() } ?? ""
+    return "safe to stop \(safe.seconds == 0 ? "since" : "at") \(clock) UTC (TTL \(safe.ttl)s)"
+}
