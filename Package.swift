@@ -114,6 +114,9 @@ let package = Package(
             ],
             swiftSettings: reviewed),
         .testTarget(
+            name: "RhumbTests", dependencies: ["rhumb", "Settings", "Steering", "Health"],
+            swiftSettings: reviewed),
+        .testTarget(
             name: "NearestTests",
             dependencies: [
                 "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "CMaxMindDB",

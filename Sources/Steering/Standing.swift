@@ -73,7 +73,7 @@ extension SteeringState {
     public func stillAnswered(_ indexes: [Int], forced: [ForcedAnswer]) -> [Int] {
         let forcedPools = Set(forced.flatMap(\.pools))
         let isUp = zip(steering.addresses, health.verdicts).map {
-            $1.isUp(monitored: $0.monitor != nil)
+            $1.isUp(monitored: $0.isMonitored)
         }
         // A pool without a healthy address of a family answers with all of that family.
         var healthyFamilies: Set<PoolFamily> = []

@@ -1,7 +1,6 @@
 // What is said over the control socket: a JSON object a line each way. docs/operations.md tells it to those who
 // write scripts; keys are stable, new ones may come.
 
-import FoundationEssentials
 import Health
 
 /// A request.
@@ -109,55 +108,5 @@ struct SafeDocument: Codable {
 
     init(_ latest: SafeDocument, or other: SafeDocument) {
         self = latest.seconds >= other.seconds ? latest : other
-    }
-}
-
-// MARK: - JSON
-
-/// JSON in one line, its keys in order.
-func encodeJSON(_ value: some Encodable, pretty: Bool = false) -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
-    // What is encoded has no number that JSON lacks.
-    return (try? encoder.encode(value)).map(Array.init) ?? []
-}
-
-/// Reads JSON.
-///
-/// - Throws: what is wrong with it, in short.
-func decodeJSON<Value: Decodable>(
-    _ type: Value.Type, _ octets: [UInt8]
-) throws(StateError) -> Value {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    do {
-        return try decoder.decode(type, from: Data(octets))
-    } catch let error as DecodingError {
-        throw StateError(error.inShort)
-    } catch {
-        throw StateError("not JSON")
-    }
-}
-
-extension DecodingError {
-    fileprivate var inShort: String {
-        switch self {
-        case .keyNotFound(let key, let context):
-            "the key \"\(key.stringValue)\" is missing\(place(context))"
-        case .typeMismatch(_, let context), .valueNotFound(_, let context):
-            "something else is expected\(place(context))"
-        case .dataCorrupted(let context) where !context.codingPath.isEmpty:
-            "out of range\(place(context))"
-        default: "not JSON"
-        }
-    }
-
-    private func place(_ context: Context) -> String {
-        let path = context.codingPath.map {
-            $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)"
-        }.joined()
-        return path.isEmpty ? "" : " in \(path.hasPrefix(".") ? String(path.dropFirst()) : path)"
     }
 }

@@ -31,7 +31,7 @@ struct KeptOverrides: Codable {
         }
     }
 
-    var octets: [UInt8] { encodeJSON(self) }
+    var octets: [UInt8] { encodeFile(self) }
 
     /// What a file's octets say.
     ///
@@ -39,7 +39,7 @@ struct KeptOverrides: Codable {
     static func parse(_ octets: [UInt8], _ findings: inout [String]) -> [OperatorOverride] {
         let kept: [Lenient<Entry>]
         do {
-            kept = try decodeJSON(LenientFile.self, octets).overrides
+            kept = try decodeFile(LenientFile.self, octets).overrides
         } catch {
             findings.append("not readable as overrides (\(error))")
             return []
@@ -68,14 +68,5 @@ extension KeptOverrides.Entry {
         return try OperatorOverride(
             word, try AddressPattern(pattern), by: by, at: Timestamp(nanoseconds: time),
             until: until.map { Timestamp(nanoseconds: $0) }, reason: reason, ttl: ttl)
-    }
-}
-
-/// A value, or nil where something else stands.
-struct Lenient<Value: Decodable>: Decodable {
-    var value: Value?
-
-    init(from decoder: any Decoder) throws {
-        value = try? Value(from: decoder)
     }
 }

@@ -25,6 +25,11 @@ actor Operations {
     private let disk = NIOThreadPool(numberOfThreads: 1)
     /// Sleeps until the next word ends.
     private var timer: Task<Void, Never>?
+    /// Writes verdicts now and then.
+    private var saver: Task<Void, Never>?
+    private var lastSave: (changes: Int, time: ContinuousClock.Instant, cost: Duration)?
+    /// Whether the last write of verdicts failed: it is told once.
+    private var hasFailed = false
 
     init(_ publication: Publication, _ checker: Checker, _ logger: Logger) {
         self.publication = publication
@@ -38,7 +43,7 @@ actor Operations {
     /// Takes the state directory, and puts in force what was kept there.
     ///
     /// - Throws: if another server has it.
-    func open(_ path: String) throws {
+    func open(_ path: String) async throws {
         do throws(StateDirectory.Failure) {
             state = try StateDirectory(path)
         } catch {
@@ -52,6 +57,12 @@ actor Operations {
             return
         }
         restoreOverrides()
+        await restoreHealth()
+        saver = Task { [weak self] in
+            while (try? await Task.sleep(for: Self.savePause)) != nil {
+                await self?.saveHealthIfDue()
+            }
+        }
     }
 
     /// Lets operators in.
@@ -62,9 +73,12 @@ actor Operations {
         }
     }
 
+    /// Before the checker's end.
     func stop() async {
         timer?.cancel()
+        saver?.cancel()
         await socket?.stop()
+        if saver != nil { await saveHealth() }
         try? await disk.shutdownGracefully()
         state = nil
     }
@@ -97,6 +111,7 @@ actor Operations {
 
     private func status(_ request: ControlRequest) async throws(OperatorError) -> StatusDocument {
         let report = await report()
+        let isolation = await checker.isolation()
         let content = report.snapshot.content
         let steering = content.steering
         var indexes = Array(steering.addresses.indices)
@@ -111,7 +126,9 @@ actor Operations {
             zones: content.zones.zones.map {
                 StatusDocument.Zone(zone: $0.apex.description, serial: $0.serial)
             },
-            isolated: report.checked.isIsolated, state: state?.path ?? "",
+            isolation: StatusDocument.Isolation(
+                frozen: isolation.isFrozen, isolated: isolation.isIsolated,
+                failing: isolation.failing, origins: isolation.origins), state: state?.path ?? "",
             totals: StatusReport.totals(of: pools), pools: pools, forced: report.forced,
             overrides: overrides.all.map(StatusDocument.Override.init))
     }
@@ -120,7 +137,8 @@ actor Operations {
         let states = await checker.states()
         let (snapshot, checked) = publication.current
         return StatusReport(
-            snapshot: snapshot, checked: checked, states: states, overrides: overrides, now: .now())
+            snapshot: snapshot, checked: checked, states: states, overrides: overrides,
+            startTime: startTime, now: .now())
     }
 
     /// How long a word may hold.
@@ -176,7 +194,7 @@ actor Operations {
     private func log(_ override: OperatorOverride, _ change: ChangeDocument, _ user: UInt32?) {
         let who = override.operatorName + (user.map { " (uid \($0))" } ?? "")
         var line = "operator \(who): \(override.word.rawValue) \(override.pattern)"
-        line += ", \(counted(change.addresses, "address"))"
+        line += ", \(change.addresses) address\(change.addresses == 1 ? "" : "es")"
         if let until = override.until { line += ", until \(until)" }
         if let reason = override.reason { line += ": \(reason)" }
         logger.notice("\(line)")
@@ -231,30 +249,46 @@ actor Operations {
 
     // MARK: - On disk
 
-    private func restoreOverrides() {
-        guard let state else { return }
-        let file = state.file(KeptOverrides.fileName)
+    /// Reads a file of the state directory; if anything is wrong with it, it is put aside and told of.
+    ///
+    /// - Parameters:
+    ///   - parse: takes its octets, and returns what it says.
+    ///   - cure: what to do about what is lost.
+    private func restore<Kept>(
+        _ name: String, limit: Int, cure: String,
+        _ parse: ([UInt8], inout [String]) -> Kept
+    ) -> Kept? {
+        guard let state else { return nil }
         var findings: [String] = []
-        var kept: [OperatorOverride] = []
+        var kept: Kept?
         do {
-            let octets = try state.read(KeptOverrides.fileName, limit: KeptOverrides.fileLimit)
-            kept = octets.map { KeptOverrides.parse($0, &findings) } ?? []
+            kept = try state.read(name, limit: limit).map { parse($0, &findings) }
         } catch {
             findings.append("not readable: \(error)")
         }
         if !findings.isEmpty {
-            state.setAside(KeptOverrides.fileName)
-            for finding in findings { logger.error("\(file): \(finding)") }
-            logger.error(
-                """
-                \(file) is now \(file).bad; \(counted(kept.count, "override")) of it \
-                \(kept.count == 1 ? "is" : "are") in force; say the others again with rhumb drain, down or up
-                """)
+            state.setAside(name)
+            let file = state.file(name)
+            for finding in findings.prefix(Self.findingLimit) {
+                logger.error("\(file): \(finding)")
+            }
+            logger.error("\(file) is now \(file).bad; \(cure)")
         }
+        return kept
+    }
+
+    /// As many findings tell what happened to a file.
+    private static let findingLimit = 10
+
+    private func restoreOverrides() {
+        let kept = restore(
+            KeptOverrides.fileName, limit: KeptOverrides.fileLimit,
+            cure: "what it says right is in force; say the rest again with rhumb drain, down or up",
+            KeptOverrides.parse)
+        guard let kept, !kept.isEmpty else { return }
         overrides.restore(kept, at: .now())
-        if !findings.isEmpty, !kept.isEmpty {
-            try? state.write(KeptOverrides(overrides).octets, to: KeptOverrides.fileName)
-        }
+        // It may just have been put aside.
+        try? state?.write(KeptOverrides(overrides).octets, to: KeptOverrides.fileName)
         publication.publish(overrides)
         schedule()
         for override in overrides.all where override.word != .clear {
@@ -277,5 +311,60 @@ actor Operations {
             logger.error("\(error); what operators say is in force, but not kept over a restart")
             return false
         }
+    }
+
+    // MARK: - Verdicts on disk
+
+    private func restoreHealth() async {
+        let kept = restore(
+            KeptHealth.fileName, limit: KeptHealth.fileLimit,
+            cure: "the origins that it told nothing of are probed before the first answer",
+            KeptHealth.parse)
+        guard let kept else { return }
+        await checker.remember(kept.targets)
+        let age = kept.time.map { Int((Timestamp.now() - $0).components.seconds) }
+        logger.info(
+            """
+            \(counted(kept.targets.count, "verdict")) of an earlier run, written \
+            \(age.map { "\($0) s ago" } ?? "at an unknown time")
+            """)
+    }
+
+    /// Verdicts are written no more often than this,
+    private static let savePause = Duration.seconds(3)
+    /// nor for more than this part of the time, however many there are,
+    private static let saveShare = 50
+    /// and this often where none has changed, for the sake of times and counts.
+    private static let savePeriod = Duration.seconds(60)
+
+    private func saveHealthIfDue() async {
+        if let lastSave {
+            let passed = ContinuousClock.now - lastSave.time
+            guard passed >= lastSave.cost * Self.saveShare,
+                lastSave.changes != publication.changes || passed >= Self.savePeriod
+            else { return }
+        }
+        await saveHealth()
+    }
+
+    private func saveHealth() async {
+        // What is thought while the checker suspects itself is not worth keeping.
+        guard let state, await !checker.isolation().isFrozen else { return }
+        let changes = publication.changes
+        let states = await checker.states()
+        // Nothing is in force yet: what was kept is better.
+        guard !states.isEmpty else { return }
+        let start = ContinuousClock.now
+        do {
+            try await disk.runIfActive {
+                let kept = KeptHealth(states, at: .now())
+                try state.write(kept.octets, to: KeptHealth.fileName)
+            }
+            hasFailed = false
+        } catch {
+            if !hasFailed { logger.error("\(error); verdicts are not kept over a restart") }
+            hasFailed = true
+        }
+        lastSave = (changes, start, ContinuousClock.now - start)
     }
 }

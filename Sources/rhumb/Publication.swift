@@ -12,6 +12,8 @@ final class Publication: Sendable {
         var content: Content
         /// As the checker sees it.
         var health: HealthTable
+        /// How often that has changed.
+        var changes = 0
         var overrides = OperatorOverrides()
         /// What operators say, by the index of the address.
         var words: [Int: Verdict] = [:]
@@ -47,10 +49,14 @@ final class Publication: Sendable {
         inForce.withLock { ($0.snapshot, $0.health) }
     }
 
+    /// A number that changes whenever the checker publishes.
+    var changes: Int { inForce.withLock { $0.changes } }
+
     /// Publishes verdicts, and the content that they belong to if that is new.
     func publish(_ health: HealthTable, of content: Content? = nil) {
         inForce.withLock {
             $0.health = health
+            $0.changes += 1
             if let content {
                 $0.content = content
                 $0.resolve()

@@ -71,11 +71,7 @@ struct ServerSettings {
     init(_ root: SettingsValue?, _ diagnostics: inout Diagnostics) {
         let known = [
             "listen", "workers", "identity", "version", "cookies", "explain", "zones", "geo",
-<<<<<<< HEAD
-            "geo_watch", "udp", "tcp", "health",
-=======
-            "geo_watch", "state", "control", "udp", "tcp",
->>>>>>> 95ed549 (rhumb: operators' words, status, and a control socket)
+            "geo_watch", "state", "control", "udp", "tcp", "health",
         ]
         guard let root, let map = root.mapping(known, &diagnostics) else { return }
         map.refuseEmpty(&diagnostics)

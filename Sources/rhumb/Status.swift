@@ -68,7 +68,7 @@ struct Status: AsyncParsableCommand {
 extension StatusDocument {
     /// Whether nothing has to be looked at.
     fileprivate var isWell: Bool {
-        !isolated && totals.usablePools == totals.pools
+        !isolation.frozen && !isolation.isolated && totals.usablePools == totals.pools
             && totals.down + totals.degraded + totals.unknown == unmonitored
     }
 

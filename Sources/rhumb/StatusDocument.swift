@@ -9,8 +9,8 @@ struct StatusDocument: Codable {
     var started: String
     var uptimeSeconds: Int
     var zones: [Zone]
-    /// Whether the checker suspects its own network, so that verdicts are those from before.
-    var isolated: Bool
+    /// Whether the checker suspects its own network.
+    var isolation: Isolation
     /// Where state is kept.
     var state: String
     /// What the pools below come to.
@@ -23,6 +23,16 @@ struct StatusDocument: Codable {
     struct Zone: Codable {
         var zone: String
         var serial: UInt32
+    }
+
+    struct Isolation: Codable {
+        /// Whether verdicts stay as they were, because most origins failed at once.
+        var frozen: Bool
+        /// Whether no reference answers besides, or none is given.
+        var isolated: Bool
+        /// How many of the origins that were up fail, in a freeze.
+        var failing: Int
+        var origins: Int
     }
 
     struct Totals: Codable {
@@ -62,19 +72,40 @@ struct StatusDocument: Codable {
         var sinceSeconds: Int?
         /// What decided the verdict of the probes.
         var reason: String?
-        var last: Last?
-        var smoothedMilliseconds: Double?
-        var monitors: [String]
+        var monitors: [Monitor]
+        /// How long ago it was seen, where that was before the server started.
+        var restoredSeconds: Int?
         var override: Override?
         var safe: SafeDocument?
         /// Whether clients are sent there although it was taken out.
         var stillAnswered: Bool
     }
 
-    struct Last: Codable {
+    /// What one monitor says of an address.
+    struct Monitor: Codable {
+        var monitor: String
+        var verdict: String
+        var since: String?
+        var reason: String
+        var last: Result?
+        /// The smoothed response time.
+        var responseMilliseconds: Double?
+        var nextProbe: String?
+        /// The oldest first.
+        var history: [Change]
+    }
+
+    struct Result: Codable {
         var time: String
         var milliseconds: Double
         var outcome: String
+    }
+
+    struct Change: Codable {
+        var time: String
+        var from: String
+        var to: String
+        var reason: String
     }
 
     struct Forced: Codable {

@@ -13,6 +13,8 @@ struct StatusReport {
     var checked: HealthTable
     var states: [TargetState]
     var overrides: OperatorOverrides
+    /// When the server started.
+    var startTime: Timestamp
     var now: Timestamp
 
     private var steering: Steering { snapshot.content.steering }
@@ -23,7 +25,7 @@ struct StatusReport {
     /// - Parameter indexes: of addresses, in order.
     func pools(_ indexes: [Int]) -> [StatusDocument.Pool] {
         let words = overrides.resolved(in: configuration, addresses: steering.addresses)
-        let states = Dictionary(states.map { ($0.key, $0) }) { first, _ in first }
+        let states = Dictionary(states.map { ($0.id, $0) }) { first, _ in first }
         let still = Set(stillAnswered(indexes))
         var pools: [StatusDocument.Pool] = []
         var last = (pool: -1, origin: -1)
@@ -45,7 +47,7 @@ struct StatusReport {
             last = (steered.pool, steered.origin)
             let address = address(
                 index, words[index].map { overrides.all[$0] },
-                states[steered.probeKey(in: configuration)], stillAnswered: still.contains(index))
+                states[index], stillAnswered: still.contains(index))
             let place = pools[pools.count - 1].origins.count - 1
             pools[pools.count - 1].origins[place].addresses.append(address)
         }
@@ -55,23 +57,40 @@ struct StatusReport {
     private func address(
         _ index: Int, _ override: OperatorOverride?, _ state: TargetState?, stillAnswered: Bool
     ) -> StatusDocument.Address {
-        let since = override?.time ?? state?.health.since
+        let since = override?.time ?? state?.standing.since
+        let seen = state?.monitors.compactMap(\.health.last?.time).max()
         return StatusDocument.Address(
             address: steering.addresses[index].text(in: configuration),
             verdict: snapshot.steering.health[index].words,
-            probes: steering.addresses[index].monitor.map { _ in checked[index].words },
-            since: since?.description,
-            sinceSeconds: since.map { Int(max(0, (now - $0).components.seconds)) },
-            reason: state?.health.decidedBy.map { "\($0.outcome)" },
-            last: state?.health.last.map {
-                StatusDocument.Last(
-                    time: $0.time.description, milliseconds: $0.duration.inMilliseconds,
-                    outcome: "\($0.outcome)")
-            },
-            monitors: state.map { [$0.monitor.name] } ?? [],
+            probes: state.map { _ in checked[index].words },
+            since: since?.description, sinceSeconds: since.map { age(of: $0) },
+            reason: state?.standing.reason, monitors: state?.monitors.map(monitor) ?? [],
+            restoredSeconds: seen.flatMap { $0 < startTime ? age(of: $0) : nil },
             override: override.map(StatusDocument.Override.init),
             safe: stillAnswered ? nil : override.flatMap { SafeDocument($0, at: now) },
             stillAnswered: stillAnswered)
+    }
+
+    private func monitor(_ state: MonitorState) -> StatusDocument.Monitor {
+        let health = state.health
+        return StatusDocument.Monitor(
+            monitor: state.monitor.name, verdict: health.verdict.words,
+            since: health.since?.description, reason: health.reason,
+            last: health.last.map {
+                StatusDocument.Result(
+                    time: $0.time.description, milliseconds: $0.duration.inMilliseconds,
+                    outcome: "\($0.outcome)")
+            }, responseMilliseconds: health.responseTime?.inMilliseconds,
+            nextProbe: state.nextProbe?.description,
+            history: health.history.map {
+                StatusDocument.Change(
+                    time: $0.time.description, from: $0.from.words, to: $0.to.words,
+                    reason: $0.reason)
+            })
+    }
+
+    private func age(of moment: Timestamp) -> Int {
+        Int(max(0, (now - moment).components.seconds))
     }
 
     /// Which addresses of some were taken out by operators, and are answered all the same.
@@ -172,15 +191,6 @@ extension Duration {
     /// With three decimals.
     var inMilliseconds: Double {
         ((self / .microseconds(1)).rounded() / 1_000)
-    }
-}
-
-extension SteeredAddress {
-    /// What the checker calls it.
-    func probeKey(in configuration: SteeringConfiguration) -> String {
-        let pool = configuration.pools[pool]
-        let origin = pool.origins[self.origin]
-        return "\(pool.name)/\(origin.name)/\(origin.checkAddress ?? address)"
     }
 }
 

@@ -23,13 +23,16 @@ struct StatusText {
             "rhumb \(status.version), process \(status.process), up \(span(status.uptimeSeconds))"
                 + " since \(status.started)",
             counted(totals.pools, "pool") + ", \(totals.usablePools) usable; "
-                + counted(totals.addresses, "address") + ": " + counts.joined(separator: ", "),
+                + "\(totals.addresses) address\(totals.addresses == 1 ? "" : "es")" + ": "
+                + counts.joined(separator: ", "),
         ]
-        if status.isolated {
-            lines.append(
-                paint(
-                    "ISOLATED: the checker suspects its own network; verdicts are those from before",
-                    .red))
+        if status.isolation.isolated || status.isolation.frozen {
+            let isolation = status.isolation
+            let what = isolation.isolated ? "ISOLATED" : "FROZEN"
+            lines += folded(
+                "\(what): \(isolation.failing) of \(isolation.origins) origins failed at once; the"
+                    + " checker suspects its own network, and verdicts stay as they were", indent: 0
+            ).map { paint($0, .red) }
         }
         let zones = status.zones.prefix(3).map { "\($0.zone) \($0.serial)" }
         let more = status.zones.count > 3 ? ", and \(status.zones.count - 3) more" : ""
@@ -46,7 +49,6 @@ struct StatusText {
         // Names that are longer than most push their own line, and no others.
         let name = min(addresses.map(\.0.count).max() ?? 0, 20)
         let address = min(max(addresses.map(\.1.count).max() ?? 0, 7), 26)
-        let indent = String(repeating: " ", count: 4)
         var lines: [String] = []
         for pool in pools {
             let share = pool.sharePercent < 100 ? "; takes \(pool.sharePercent) %" : ""
@@ -55,23 +57,29 @@ struct StatusText {
                 "\(pool.pool)  " + paint(pool.state, colour(pool.state))
                     + "  \(pool.reason)\(share)")
             for origin in pool.origins {
-                for entry in origin.addresses {
+                let notes = origin.addresses.map(notes)
+                for (index, entry) in origin.addresses.enumerated() {
                     lines.append(
                         "  \(padded(origin.origin, name)) \(padded(entry.address, address)) "
                             + paint(padded(entry.verdict, 8), colour(entry.verdict)) + " "
                             + padded(entry.sinceSeconds.map(span) ?? "-", 7) + timings(entry))
-                    lines += notes(entry).flatMap { folded($0, indent) }
+                    // What is true of the next address too is told once, below the last.
+                    guard index + 1 == notes.count || notes[index] != notes[index + 1] else {
+                        continue
+                    }
+                    lines += notes[index].flatMap { folded($0, indent: 4) }
                 }
             }
         }
         return lines
     }
 
-    /// The last time, and the smoothed one.
+    /// How long the last answer took, and the smoothed time; of several monitors the slowest.
     private func timings(_ address: StatusDocument.Address) -> String {
-        guard let last = address.last else { return "" }
-        let smoothed = address.smoothedMilliseconds.map { ", mean \(milliseconds($0))" } ?? ""
-        return "\(milliseconds(last.milliseconds))\(smoothed)"
+        let last = address.monitors.compactMap(\.last?.milliseconds).max()
+        let smoothed = address.monitors.compactMap(\.responseMilliseconds).max()
+        return (last.map(milliseconds) ?? "")
+            + (smoothed.map { ", mean \(milliseconds($0))" } ?? "")
     }
 
     /// What more is to be said of an address.
@@ -91,7 +99,11 @@ struct StatusText {
             notes.append(safeText(safe))
         }
         // A drained origin that passes has nothing to tell.
-        if let reason = address.reason, (address.probes ?? address.verdict) != "up" {
+        if let seconds = address.restoredSeconds {
+            notes.append("from before the restart, last seen \(span(seconds)) ago")
+        }
+        if let reason = address.reason, !reason.isEmpty, (address.probes ?? address.verdict) != "up"
+        {
             notes.append(reason)
         }
         return notes
@@ -105,8 +117,8 @@ struct StatusText {
                 let pools = forced.pools.joined(separator: ", ")
                 let what = forced.pools.isEmpty ? "SERVFAIL" : "\(pools) answers all the same"
                 return folded(
-                    "service \(forced.service), \(clients): nothing usable is left; \(what)", "  ",
-                    first: ""
+                    "service \(forced.service), \(clients): nothing usable is left; \(what)",
+                    indent: 0
                 ).map { paint($0, .red) }
             }
     }
@@ -115,15 +127,15 @@ struct StatusText {
 
     private static let width = 80
 
-    /// A text in lines of at most the width, where words allow it.
-    private func folded(_ text: String, _ indent: String, first: String? = nil) -> [String] {
+    /// A text in lines of at most the width, where words allow it; all but the first two columns farther in.
+    private func folded(_ text: String, indent: Int) -> [String] {
         var lines: [String] = []
-        var line = first ?? indent
+        var line = String(repeating: " ", count: indent)
         var isEmpty = true
         for word in text.split(separator: " ") {
             if !isEmpty, line.count + 1 + word.count > Self.width {
                 lines.append(line)
-                line = indent + (first == nil ? "  " : "")
+                line = String(repeating: " ", count: indent + 2)
                 isEmpty = true
             }
             line += (isEmpty ? "" : " ") + word
