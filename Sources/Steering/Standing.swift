@@ -44,58 +44,74 @@ extension SteeringState {
 
     private func forcedAnswers(_ service: Service) -> [ForcedAnswer] {
         let configuration = steering.configuration
+        let fallback = service.fallback.flatMap { pools[$0].isUsable ? nil : $0 }
         var forced: [ForcedAnswer] = []
-        let fallback = service.fallback.flatMap { pools[$0].isUsable ? nil : [$0] }
         for (index, rule) in service.rules.enumerated() {
             let members = configuration.pools(of: rule)
             guard members.allSatisfy({ !pools[$0].isUsable }) else { continue }
-            let answering: [Int]? =
-                switch service.whenAllDown {
-                case .fallback: service.fallback == nil ? members : fallback
-                case .all, .first: members
-                case .servfail: []
-                }
-            if let answering {
-                forced.append(
-                    ForcedAnswer(service: service.name, rule: index + 1, pools: answering))
+            // Where the fallback can't work either, what may goes before it.
+            let working = members.filter { mayWork($0) }
+            let first = working.isEmpty ? members : working
+            let answering: [Int]
+            switch service.whenAllDown {
+            case .fallback:
+                if service.fallback != nil, fallback == nil { continue }
+                let isLast = fallback.map { working.isEmpty || mayWork($0) } ?? false
+                answering = isLast ? [fallback].compactMap(\.self) : first
+            case .first: answering = first
+            case .all: answering = members
+            case .servfail: answering = []
             }
+            forced.append(ForcedAnswer(service: service.name, rule: index + 1, pools: answering))
         }
         if let fallback, service.rules.allSatisfy({ $0.match != nil }) {
-            forced.append(ForcedAnswer(service: service.name, rule: nil, pools: fallback))
+            let isError = service.whenAllDown == .servfail
+            forced.append(
+                ForcedAnswer(service: service.name, rule: nil, pools: isError ? [] : [fallback]))
         }
         return forced
     }
 
-    /// Which of some addresses, by their indexes, clients are still sent to although they are down or
-    /// drained.
-    ///
-    /// - Parameter forced: `forcedAnswers()`.
-    public func stillAnswered(_ indexes: [Int], forced: [ForcedAnswer]) -> [Int] {
-        let forcedPools = Set(forced.flatMap(\.pools))
-        let isUp = zip(steering.addresses, health.verdicts).map {
-            $1.isUp(monitored: $0.isMonitored)
+    /// Whether any address of a pool is not down.
+    private func mayWork(_ pool: Int) -> Bool {
+        zip(steering.addresses, health.verdicts).contains { address, verdict in
+            address.pool == pool && verdict != .down
+                && (verdict != .unknown || !address.isMonitored)
         }
-        // A pool without a healthy address of a family answers with all of that family.
-        var healthyFamilies: Set<PoolFamily> = []
-        for (index, address) in steering.addresses.enumerated() where isUp[index] {
-            healthyFamilies.insert(family(of: address))
-        }
+    }
+
+    /// Which of some addresses, by their indexes, clients may be sent to: those that their pools answer with,
+    /// where these can be used or are answered all the same.
+    public func answered(_ indexes: [Int]) -> [Int] {
+        let forced = Set(forcedAnswers().flatMap(\.pools))
+        var tables: [Int: (addresses: Set<IPAddress>, hosts: Set<Name>)] = [:]
         return indexes.filter { index in
             let address = steering.addresses[index]
-            guard !isUp[index], !healthyFamilies.contains(family(of: address)) else { return false }
-            return pools[address.pool].isUsable || forcedPools.contains(address.pool)
+            guard pools[address.pool].isUsable || forced.contains(address.pool) else {
+                return false
+            }
+            let table = tables[address.pool] ?? answers(of: pools[address.pool])
+            tables[address.pool] = table
+            let origin = steering.configuration.pools[address.pool].origins[address.origin]
+            return origin.host.map { table.hosts.contains($0) }
+                ?? table.addresses.contains(address.address)
         }
     }
 
-    private struct PoolFamily: Hashable {
-        var pool: Int
-        /// Nil for host names, which serve all families.
-        var family: IPAddress.Family?
-    }
-
-    private func family(of address: SteeredAddress) -> PoolFamily {
-        let isHost = steering.configuration.pools[address.pool].answersByHost
-        return PoolFamily(pool: address.pool, family: isHost ? nil : address.address.family)
+    /// What a pool answers with.
+    private func answers(of pool: PoolState) -> (addresses: Set<IPAddress>, hosts: Set<Name>) {
+        let ranges = [pool.ipv4, pool.ipv6, pool.hosts].map { table in
+            draws[Int(table.start)..<Int(table.start + table.count)]
+                .flatMap { $0.range.start..<$0.range.start + $0.range.count }
+        }
+        let ipv6 = ranges[1].map { index in
+            let (high, low) = ipv6Address(index)
+            return IPAddress(family: .ipv6, high: high, low: low)
+        }
+        return (
+            Set(ranges[0].map { IPAddress(ipv4: ipv4Address($0)) } + ipv6),
+            Set(ranges[2].map { steering.hosts[Int($0)] })
+        )
     }
 }
 

@@ -95,7 +95,9 @@ struct SafeDocument: Codable {
     var seconds: Int
     /// The longest TTL of these answers.
     var ttl: UInt32
+}
 
+extension SafeDocument {
     /// - Parameter override: one of which `forgotten` is not nil.
     init?(_ override: OperatorOverride, at now: Timestamp) {
         guard let forgotten = override.forgotten, let ttl = override.ttl else { return nil }
@@ -104,9 +106,5 @@ struct SafeDocument: Codable {
         time = whole.description
         seconds = Int(max(0, (whole - now).components.seconds))
         self.ttl = ttl
-    }
-
-    init(_ latest: SafeDocument, or other: SafeDocument) {
-        self = latest.seconds >= other.seconds ? latest : other
     }
 }

@@ -219,6 +219,8 @@ actor Operations {
     }
 
     private func expire() async {
+        // It is the timer that calls, and must not be cancelled by the next one.
+        timer = nil
         let over = overrides.expire(at: .now())
         schedule()
         guard !over.isEmpty else { return }
@@ -233,8 +235,9 @@ actor Operations {
         _ = await save()
     }
 
-    /// Tells of words that are about nothing in new content.
+    /// Tells of words that are about nothing in new content, and keeps the verdicts that it began with.
     func contentChanged() {
+        Task { await saveHealth() }
         let steering = publication.content.steering
         for override in overrides.unmatched(
             in: steering.configuration, addresses: steering.addresses)

@@ -123,14 +123,16 @@ struct StatusDocument: Codable {
         var time: String
         var until: String?
         var reason: String?
+    }
+}
 
-        init(_ override: OperatorOverride) {
-            word = override.word.rawValue
-            pattern = override.pattern.description
-            by = override.operatorName
-            time = override.time.description
-            until = override.until?.description
-            reason = override.reason
-        }
+extension StatusDocument.Override {
+    init(_ override: OperatorOverride) {
+        word = override.word.rawValue
+        pattern = override.pattern.description
+        by = override.operatorName
+        time = override.time.description
+        until = override.until?.description
+        reason = override.reason
     }
 }

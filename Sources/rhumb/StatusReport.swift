@@ -100,8 +100,7 @@ struct StatusReport {
             return snapshot.steering.health.overridden.contains(index)
                 && (verdict == .drained || verdict == .down)
         }
-        return snapshot.steering.stillAnswered(
-            takenOut, forced: snapshot.steering.forcedAnswers())
+        return snapshot.steering.answered(takenOut)
     }
 
     /// What a word came to.

@@ -17,7 +17,8 @@ struct OperatorOverridesTests {
                   fra-2: { addresses: [192.0.2.3] }
               vendor: { origins: { eu-1: { host: eu.lb.vendor.example } } }
             services:
-              web: { rules: [{ pools: [tokyo, frankfurt] }] }
+              web: { rules: [{ pools: [tokyo] }] }
+              eu: { rules: [{ pools: [frankfurt] }] }
               cdn: { rules: [{ pools: [vendor] }] }
             """
         var diagnostics = Diagnostics()
