@@ -13,9 +13,9 @@ public struct AddressPattern: Sendable, Hashable, CustomStringConvertible {
     public static let lengthLimit = 512
 
     public let description: String
-    private let pool: String
-    private let origin: String
-    private let address: String
+    private let pool: Glob
+    private let origin: Glob
+    private let address: Glob
 
     /// Reads a pattern.
     ///
@@ -32,16 +32,15 @@ public struct AddressPattern: Sendable, Hashable, CustomStringConvertible {
                     + " POOL/ORIGIN/ADDRESS, with * and ? in each part")
         }
         description = text
-        pool = parts[0]
-        origin = parts.count > 1 ? parts[1] : "*"
+        pool = Glob(parts[0])
+        origin = Glob(parts.count > 1 ? parts[1] : "*")
         // Addresses have several texts; the files' may be another one.
-        address = parts.count > 2 ? IPAddress(parts[2])?.description ?? parts[2] : "*"
+        address = Glob(parts.count > 2 ? IPAddress(parts[2])?.description ?? parts[2] : "*")
     }
 
     /// Whether it means that address.
     public func matches(pool: String, origin: String, address: String) -> Bool {
-        Self.glob(self.pool, pool) && Self.glob(self.origin, origin)
-            && (self.address == "*" || Self.glob(self.address, address))
+        self.pool.matches(pool) && self.origin.matches(origin) && self.address.matches(address)
     }
 
     /// The indexes of all addresses that it means.
@@ -51,13 +50,13 @@ public struct AddressPattern: Sendable, Hashable, CustomStringConvertible {
         in configuration: SteeringConfiguration, addresses: [SteeredAddress]
     ) -> [Int] {
         let pools = configuration.pools
-        let isMeant = pools.map { Self.glob(pool, $0.name) }
+        let isMeant = pools.map { pool.matches($0.name) }
         return addresses.indices.filter { index in
             let steered = addresses[index]
             guard isMeant[steered.pool] else { return false }
             let origin = pools[steered.pool].origins[steered.origin]
-            return Self.glob(self.origin, origin.name)
-                && (address == "*" || Self.glob(address, steered.text(in: configuration)))
+            return self.origin.matches(origin.name)
+                && (address.isAny || address.matches(steered.text(in: configuration)))
         }
     }
 
@@ -76,32 +75,8 @@ public struct AddressPattern: Sendable, Hashable, CustomStringConvertible {
 
     /// Whether what it says stands for all that another one says, as texts: `*` for `fra-*`.
     func covers(_ other: AddressPattern) -> Bool {
-        matches(pool: other.pool, origin: other.origin, address: other.address)
-    }
-
-    /// Whether a text fits a pattern. Time is at most the product of their lengths: of the stars only the
-    /// last one that was met can still give way.
-    static func glob(_ pattern: String, _ text: String) -> Bool {
-        if pattern == "*" { return true }
-        let (pattern, text) = (Array(pattern.unicodeScalars), Array(text.unicodeScalars))
-        var (p, t) = (0, 0)
-        var star: (pattern: Int, text: Int)?
-        while t < text.count {
-            if p < pattern.count, pattern[p] == "*" {
-                star = (p, t)
-                p += 1
-            } else if p < pattern.count, pattern[p] == "?" || pattern[p] == text[t] {
-                p += 1
-                t += 1
-            } else if let last = star {
-                star = (last.pattern, last.text + 1)
-                p = last.pattern + 1
-                t = last.text + 1
-            } else {
-                return false
-            }
-        }
-        return pattern[p...].allSatisfy { $0 == "*" }
+        matches(
+            pool: other.pool.text, origin: other.origin.text, address: other.address.text)
     }
 
     /// Why nothing is meant, with what may be.
@@ -135,12 +110,53 @@ public struct AddressPattern: Sendable, Hashable, CustomStringConvertible {
             return closestMatch(to: description, among: pools.map(\.name))
         }
         let origins = pools.lazy.flatMap { pool in pool.origins.map { "\(pool.name)/\($0.name)" } }
-        let name = "\(pool)/\(origin)"
+        let name = "\(pool.text)/\(origin.text)"
         return closestMatch(to: name, among: origins.prefix(Self.suggestions))
     }
 
     /// As many names are compared for a suggestion.
     private static let suggestions = 5_000
+}
+
+/// One part of a pattern.
+struct Glob: Sendable, Hashable {
+    let text: String
+    /// Whether it stands for itself alone, as most do.
+    private let isLiteral: Bool
+
+    init(_ text: String) {
+        self.text = text
+        isLiteral = !text.contains { $0 == "*" || $0 == "?" }
+    }
+
+    /// Whether everything fits it.
+    var isAny: Bool { text == "*" }
+
+    /// Whether a text fits it. Time is at most the product of their lengths: of the stars only the last one
+    /// that was met can still give way.
+    func matches(_ text: String) -> Bool {
+        if isLiteral { return self.text == text }
+        if isAny { return true }
+        let (pattern, text) = (Array(self.text.unicodeScalars), Array(text.unicodeScalars))
+        var (p, t) = (0, 0)
+        var star: (pattern: Int, text: Int)?
+        while t < text.count {
+            if p < pattern.count, pattern[p] == "*" {
+                star = (p, t)
+                p += 1
+            } else if p < pattern.count, pattern[p] == "?" || pattern[p] == text[t] {
+                p += 1
+                t += 1
+            } else if let last = star {
+                star = (last.pattern, last.text + 1)
+                p = last.pattern + 1
+                t = last.text + 1
+            } else {
+                return false
+            }
+        }
+        return pattern[p...].allSatisfy { $0 == "*" }
+    }
 }
 
 /// Why an operator's word is not taken, and what to do.

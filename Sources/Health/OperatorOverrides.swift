@@ -125,10 +125,9 @@ public struct OperatorOverrides: Sendable, Hashable {
         all[index].time = time
     }
 
-    /// Puts back what was kept, as far as its time is not over.
-    public mutating func restore(_ kept: [OperatorOverride], at now: Timestamp) {
+    /// Puts back what was kept.
+    public mutating func restore(_ kept: [OperatorOverride]) {
         all = Array(kept.suffix(Self.limit))
-        expire(at: now)
     }
 
     /// Removes and returns the words whose time is over.

@@ -18,7 +18,8 @@ struct Explain: AsyncParsableCommand {
             """,
         discussion: """
             Every origin is probed once first, so that the decision is the one a server on this \
-            machine would make; --no-probe takes all for up, and --down what it names for down.
+            machine would make, with what operators told that one (rhumb drain); --no-probe takes all \
+            for up, and --down what it names for down.
             """)
 
     @Argument(help: "The name that is asked for, as www.example.com", transform: domainName)
@@ -57,7 +58,8 @@ struct Explain: AsyncParsableCommand {
 
     func run() async throws {
         _ = raiseFileLimit()
-        let (loaded, diagnostics) = try await Loader(files).loadAside()
+        let loader = Loader(files)
+        let (loaded, diagnostics) = try await loader.loadAside()
         guard let loaded else {
             report(diagnostics)
             throw ExitCode(1)
@@ -72,6 +74,7 @@ struct Explain: AsyncParsableCommand {
             return
         }
         var (health, states) = await probe ? probedOnce(loaded) : (loaded.allUp, [])
+        if probe { loader.applyKeptOverrides(to: &health, of: loaded) }
         do {
             let names = down?.split(separator: ",").map(String.init) ?? []
             health = try loaded.health(health, down: names)

@@ -1,7 +1,10 @@
 // Overrides as `state/overrides.json` has them. Whatever is in that file, reading it ends in words of operators
 // and in findings.
 
+import Authority
 import Health
+import Settings
+import Steering
 
 /// The file's shape.
 struct KeptOverrides: Codable {
@@ -68,5 +71,22 @@ extension KeptOverrides.Entry {
         return try OperatorOverride(
             word, try AddressPattern(pattern), by: by, at: Timestamp(nanoseconds: time),
             until: until.map { Timestamp(nanoseconds: $0) }, reason: reason, ttl: ttl)
+    }
+}
+
+extension Loader {
+    /// Puts on top of a table what operators told the server of the directory, as far as it is to be read here.
+    func applyKeptOverrides(to health: inout HealthTable, of loaded: Loaded) {
+        let file = path(loaded.settings.state) + "/" + KeptOverrides.fileName
+        guard let octets = try? readFile(path: file, limit: KeptOverrides.fileLimit) else { return }
+        var findings: [String] = []
+        var overrides = OperatorOverrides()
+        overrides.restore(KeptOverrides.parse(octets, &findings))
+        overrides.expire(at: .now())
+        for finding in findings { printError("\(file): warning: \(finding)") }
+        let steering = loaded.content.steering
+        let verdicts = overrides.verdicts(
+            in: steering.configuration, addresses: steering.addresses)
+        for (index, verdict) in verdicts { health.override(index, with: verdict) }
     }
 }

@@ -130,7 +130,14 @@ actor Operations {
                 frozen: isolation.isFrozen, isolated: isolation.isIsolated,
                 failing: isolation.failing, origins: isolation.origins), state: state?.path ?? "",
             totals: StatusReport.totals(of: pools), pools: pools, forced: report.forced,
-            overrides: overrides.all.map(StatusDocument.Override.init))
+            overrides: overrides.all.map { override in
+                var document = StatusDocument.Override(override)
+                document.addresses =
+                    override.pattern.indexes(
+                        in: steering.configuration, addresses: steering.addresses
+                    ).count
+                return document
+            })
     }
 
     private func report() async -> StatusReport {
@@ -225,13 +232,7 @@ actor Operations {
         schedule()
         guard !over.isEmpty else { return }
         publication.publish(overrides)
-        for override in over {
-            logger.notice(
-                """
-                operator \(override.operatorName): \(override.word.rawValue) \(override.pattern) of \
-                \(override.time) has ended
-                """)
-        }
+        for override in over { tell(override, "has ended") }
         _ = await save()
     }
 
@@ -289,18 +290,22 @@ actor Operations {
             cure: "what it says right is in force; say the rest again with rhumb drain, down or up",
             KeptOverrides.parse)
         guard let kept, !kept.isEmpty else { return }
-        overrides.restore(kept, at: .now())
+        overrides.restore(kept)
+        for override in overrides.expire(at: .now()) { tell(override, "has ended") }
         // It may just have been put aside.
         try? state?.write(KeptOverrides(overrides).octets, to: KeptOverrides.fileName)
         publication.publish(overrides)
         schedule()
-        for override in overrides.all where override.word != .clear {
-            logger.notice(
-                """
-                operator \(override.operatorName): \(override.word.rawValue) \(override.pattern) of \
-                \(override.time) is in force again
-                """)
-        }
+        for override in overrides.all { tell(override, "is in force again") }
+    }
+
+    /// Logs what became of a word.
+    private func tell(_ override: OperatorOverride, _ what: String) {
+        logger.notice(
+            """
+            operator \(override.operatorName): \(override.word.rawValue) \(override.pattern) of \
+            \(override.time) \(what)
+            """)
     }
 
     /// Writes the overrides; returns whether they are on the disk.
@@ -308,11 +313,27 @@ actor Operations {
         guard let state else { return false }
         let octets = KeptOverrides(overrides).octets
         do {
-            try await disk.runIfActive { try state.write(octets, to: KeptOverrides.fileName) }
+            try await onDisk { try state.write(octets, to: KeptOverrides.fileName) }
             return true
         } catch {
             logger.error("\(error); what operators say is in force, but not kept over a restart")
             return false
+        }
+    }
+
+    /// Does work on the disk's thread, after all that was asked for before.
+    ///
+    /// It is handed over right here, where this actor is: a call that left it first could be overtaken by the
+    /// next one, and the older overrides would be the last on the disk.
+    private func onDisk(_ work: @escaping @Sendable () throws -> Void) async throws {
+        try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
+            disk.submit { state in
+                done.resume(
+                    with: Result {
+                        guard state == .active else { throw StateError("the server stops") }
+                        try work()
+                    })
+            }
         }
     }
 
@@ -359,7 +380,7 @@ actor Operations {
         guard !states.isEmpty else { return }
         let start = ContinuousClock.now
         do {
-            try await disk.runIfActive {
+            try await onDisk {
                 let kept = KeptHealth(states, at: .now())
                 try state.write(kept.octets, to: KeptHealth.fileName)
             }

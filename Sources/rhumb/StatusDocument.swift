@@ -123,6 +123,8 @@ struct StatusDocument: Codable {
         var time: String
         var until: String?
         var reason: String?
+        /// How many it is about, in the list of all.
+        var addresses: Int?
     }
 }
 

@@ -110,8 +110,11 @@ struct StatusText {
     }
 
     private func warnings(_ status: StatusDocument) -> [String] {
-        guard !status.forced.isEmpty else { return [] }
-        return [""]
+        let idle = status.overrides.filter { $0.addresses == 0 }.map {
+            paint("\($0.word) by \($0.by) on \($0.pattern) is about no origin any more", .yellow)
+        }
+        let lines =
+            idle
             + status.forced.flatMap { forced in
                 let clients = forced.rule.map { "rule \($0)" } ?? "clients whom no rule matches"
                 let pools = forced.pools.joined(separator: ", ")
@@ -121,6 +124,7 @@ struct StatusText {
                     indent: 0
                 ).map { paint($0, .red) }
             }
+        return lines.isEmpty ? [] : [""] + lines
     }
 
     // MARK: - Parts

@@ -23,7 +23,7 @@ struct KeptStateTests {
                 try OperatorOverride(
                     .clear, try AddressPattern("tokyo/nrt-1"), by: "user 0",
                     at: Timestamp(nanoseconds: 5)),
-            ], at: Timestamp(nanoseconds: 0))
+            ])
         var findings: [String] = []
         let read = KeptOverrides.parse(KeptOverrides(overrides).octets, &findings)
         #expect(read == overrides.all && read.count == 2)
@@ -67,7 +67,7 @@ struct KeptStateTests {
             [
                 try OperatorOverride(
                     .drain, try AddressPattern("tokyo"), by: "ada", at: Timestamp(nanoseconds: 9))
-            ], at: Timestamp(nanoseconds: 0))
+            ])
         let octets = KeptOverrides(overrides).octets
         for count in 0..<octets.count {
             var findings: [String] = []
