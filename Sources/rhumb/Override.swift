@@ -162,8 +162,9 @@ private func text(_ change: ChangeDocument, _ word: OperatorOverride.Word) -> St
         "service \($0.service): \($0.usable) of \($0.pools) pools usable"
     }
     lines += change.warnings.map { "warning: \($0)" }
-    lines += change.stillAnswered.map {
-        "warning: \($0) is still answered, as nothing else is left; not safe to stop"
+    if !change.stillAnswered.isEmpty {
+        lines.append(
+            "warning: not safe to stop, as nothing else is left: \(listed(change.stillAnswered))")
     }
     if !change.kept { lines.append("warning: a restart forgets this; the server's log says why") }
     if let safe = change.safe { lines.append(safeText(safe)) }

@@ -141,7 +141,7 @@ struct StatusReport {
 
     private func warning(_ forced: ForcedAnswer) -> String {
         let clients = forced.rule.map { "rule \($0)" } ?? "clients whom no rule matches"
-        let pools = forced.pools.map { configuration.pools[$0].name }.joined(separator: ", ")
+        let pools = listed(forced.pools.map { configuration.pools[$0].name })
         return "service \(forced.service), \(clients): nothing usable is left; "
             + (forced.pools.isEmpty ? "the answer is SERVFAIL" : "\(pools) answers all the same")
     }

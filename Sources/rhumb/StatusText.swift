@@ -117,7 +117,7 @@ struct StatusText {
             idle
             + status.forced.flatMap { forced in
                 let clients = forced.rule.map { "rule \($0)" } ?? "clients whom no rule matches"
-                let pools = forced.pools.joined(separator: ", ")
+                let pools = listed(forced.pools)
                 let what = forced.pools.isEmpty ? "SERVFAIL" : "\(pools) answers all the same"
                 return folded(
                     "service \(forced.service), \(clients): nothing usable is left; \(what)",
@@ -190,4 +190,11 @@ func safeText(_ safe: SafeDocument) -> String {
     // The day of "2026-11-22T14:32:10Z" is clear to whoever waits for it.
     let clock = safe.time.split(separator: "T").last.map { $0.dropLast() } ?? ""
     return "safe to stop \(safe.seconds == 0 ? "since" : "at") \(clock) UTC (TTL \(safe.ttl)s)"
+}
+
+/// Some names, and how many more there are.
+func listed(_ names: [String]) -> String {
+    let shown = 5
+    let more = names.count > shown ? " and \(names.count - shown) more" : ""
+    return names.prefix(shown).joined(separator: ", ") + more
 }
