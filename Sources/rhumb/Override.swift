@@ -81,7 +81,10 @@ struct Drain: AsyncParsableCommand {
 struct Down: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take origins of a running server for down, whatever probes say.",
-        usage: "rhumb down <pattern> [--for <time>] [--reason <text>] [--json] [-C <directory>]",
+        usage: """
+            rhumb down <pattern> [--for <time>] [--reason <text>] [--json]
+                       [-C <directory>]
+            """,
         discussion: """
             As rhumb drain, for origins that don't work: they are answered only if everything is down. \
             Exit statuses are those of rhumb drain.
@@ -99,7 +102,10 @@ struct Down: AsyncParsableCommand {
 struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take origins of a running server for up, whatever probes say.",
-        usage: "rhumb up <pattern> [--for <time>] [--reason <text>] [--json] [-C <directory>]",
+        usage: """
+            rhumb up <pattern> [--for <time>] [--reason <text>] [--json]
+                     [-C <directory>]
+            """,
         discussion: """
             Clients are sent there until rhumb clear, or until the time is over: state one. To end a \
             drain, use rhumb clear. Exit statuses are those of rhumb drain.

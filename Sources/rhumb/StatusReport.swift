@@ -47,7 +47,11 @@ struct StatusReport {
             last = (steered.pool, steered.origin)
             let address = address(
                 index, words[index].map { overrides.all[$0] },
-                states[index], stillAnswered: still.contains(index))
+                // A reload may just have come between.
+                states[index].flatMap {
+                    $0.pool == pool.name && $0.origin == origin.name ? $0 : nil
+                },
+                stillAnswered: still.contains(index))
             let place = pools[pools.count - 1].origins.count - 1
             pools[pools.count - 1].origins[place].addresses.append(address)
         }
