@@ -44,6 +44,8 @@ public final class Content: Sendable {
     private let services: [Int]
     /// For each, whether its service answers by host name.
     private let aliases: [Bool]
+    /// By the index of the pool.
+    private let longestTTLs: [UInt32?]
 
     /// Links zones to services; nil after reporting every STEER record without a service.
     ///
@@ -80,6 +82,8 @@ public final class Content: Sendable {
         explainers = answers.explainers
         self.services = services
         aliases = services.map { steering.answersByHost($0) }
+        longestTTLs = steering.configuration.longestTTLs(
+            of: zip(services, zones.steerReferences).map { ($0, $1.longestTTL) })
     }
 
     /// The same with settings that say no more than who answers.
@@ -145,6 +149,10 @@ public final class Content: Sendable {
         let shown = names.prefix(10).joined(separator: ", ")
         return "defined are \(shown)" + (names.count > 10 ? ", …" : "")
     }
+
+    /// The longest that resolvers may keep an answer of a pool, given by its index, in seconds; nil if
+    /// no STEER record leads to it, by whatever services.
+    public func longestTTL(ofPool pool: Int) -> UInt32? { longestTTLs[pool] }
 
     /// The service of a STEER reference, by the index that a lookup returns.
     func service(at reference: Int32) -> Int { services[Int(reference)] }

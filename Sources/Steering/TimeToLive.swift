@@ -59,6 +59,24 @@ extension SteeringConfiguration {
         return timed.isDisjoint(with: crowded) ? timed : timed.union(crowded)
     }
 
+    /// How long resolvers may keep the answers of each pool, in seconds; nil for a pool that no STEER
+    /// record leads to. What a service states counts for the records that name it, and for no service
+    /// that names it in turn.
+    ///
+    /// - Parameter records: the index of each service that STEER records name, and the longest TTL
+    ///   of these.
+    public func longestTTLs(of records: [(service: Int, ttl: UInt32)]) -> [UInt32?] {
+        var longest: [UInt32?] = Array(repeating: nil, count: pools.count)
+        for (index, recordTTL) in records {
+            let service = services[index]
+            let ttl = service.ttl?.bounds.upper ?? recordTTL
+            for pool in pools(of: .service(index)) + [service.fallback].compactMap(\.self) {
+                longest[pool] = max(longest[pool] ?? 0, ttl)
+            }
+        }
+        return longest
+    }
+
     /// Whether any pool that a service may answer with is probed.
     public func isMonitored(_ service: Service) -> Bool {
         (service.rules.flatMap { pools(of: $0) } + [service.fallback].compactMap(\.self))

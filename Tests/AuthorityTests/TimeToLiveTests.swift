@@ -71,6 +71,44 @@ struct TimeToLiveTests {
         if let warning { #expect(found.first?.hasPrefix(warning) == true, "\(found)") }
     }
 
+    @Test(
+        "the longest TTL of a pool is that of any record that leads to it, by whatever services",
+        arguments: [
+            ("a 30 STEER web\nb 90 STEER web", [90, 90, nil, 90]),
+            ("a 30 STEER web\nc 70 STEER outer", [70, 70, nil, 70]),
+            ("c 20 STEER outer", [50, 50, nil, 50]),
+            ("d 900 STEER stated", [50, 50, 40, 50]),
+            ("c 60 STEER outer\nd 900 STEER stated", [60, 60, 40, 60]),
+            ("f 10 STEER last", [50, 50, 10, 50]),
+        ] as [(String, [UInt32?])])
+    func longest(lines: String, longest: [UInt32?]) throws {
+        let address = { (last: Int) in "{ origins: { o: { addresses: [192.0.2.\(last)] } } }" }
+        let content = try TestContent(
+            zones: zone(lines),
+            pools: """
+                pools: { near: \(address(1)), far: \(address(2)), own: \(address(3)), spare: \(address(4)) }
+                services:
+                  web: { rules: [{ pools: [near, far] }], fallback: spare }
+                  outer: { rules: [{ pools: [{ service: inner }] }], fallback: spare }
+                  inner: { ttl: 3600s, rules: [{ pools: [{ service: last }] }] }
+                  last: { rules: [{ pools: [near, far] }], fallback: own }
+                  stated: { ttl: 10s-40s, rules: [{ pools: own }] }
+                """
+        ).content
+        #expect(
+            content.steering.configuration.pools.indices.map { content.longestTTL(ofPool: $0) }
+                == longest)
+    }
+
+    @Test("records beyond those that diagnostics keep count for the longest TTL, too")
+    func manyRecords() throws {
+        let lines = (0...SteerReference.maximumUses).map { "a\($0) \($0 + 1) STEER web" }
+        let content = try TestContent(zones: zone(lines.joined(separator: "\n")), pools: pools(""))
+            .content
+        #expect(content.longestTTL(ofPool: 0) == UInt32(SteerReference.maximumUses + 1))
+        #expect(content.longestTTL(ofPool: 1) == nil)
+    }
+
     private func lookup(_ type: RecordType, in zones: ZoneSet) -> Lookup {
         var buffer = NameBuffer()
         _ = buffer.load(Name(uncheckedWire: [1, UInt8(ascii: "e"), 0]).wire.span, at: 0)
