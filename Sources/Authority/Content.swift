@@ -154,6 +154,9 @@ public final class Content: Sendable {
     /// no STEER record leads to it, by whatever services.
     public func longestTTL(ofPool pool: Int) -> UInt32? { longestTTLs[pool] }
 
+    /// The indexes of the services that STEER records name.
+    public var steeredServices: [Int] { services }
+
     /// The service of a STEER reference, by the index that a lookup returns.
     func service(at reference: Int32) -> Int { services[Int(reference)] }
 

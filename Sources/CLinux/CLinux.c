@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,9 +72,26 @@ void cln_begin_thread(const char *name) {
 
 void cln_trim_memory(void) { malloc_trim(0); }
 
-int cln_spawn(const char *path, char *const *arguments, char *const *environment, int *output) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return -errno;
+/// A descriptor of a file in memory that has so many octets and is at its beginning.
+static int memory_file(const void *octets, unsigned long count) {
+    int file = memfd_create("input", MFD_CLOEXEC);
+    if (file < 0) return -errno;
+    ssize_t written = write(file, octets, count);
+    if (written == (ssize_t)count && lseek(file, 0, SEEK_SET) == 0) return file;
+    int error = written < 0 ? errno : ENOSPC;
+    close(file);
+    return -error;
+}
+
+int cln_spawn(const char *path, char *const *arguments, char *const *environment, const void *input,
+              unsigned long input_count, int *output) {
+    int ends[2], in = -1;
+    if (input_count > 0 && (in = memory_file(input, input_count)) < 0) return in;
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        int error = errno;
+        if (in >= 0) close(in);
+        return -error;
+    }
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t actions;
     sigset_t none, all;
@@ -89,7 +107,8 @@ int cln_spawn(const char *path, char *const *arguments, char *const *environment
             posix_spawnattr_setpgroup(&attributes, 0);
             posix_spawnattr_setsigmask(&attributes, &none);
             posix_spawnattr_setsigdefault(&attributes, &all);
-            error = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+            error = in >= 0 ? posix_spawn_file_actions_adddup2(&actions, in, 0)
+                            : posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
             if (!error) error = posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
             if (!error) error = posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
             if (!error) error = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
@@ -100,6 +119,7 @@ int cln_spawn(const char *path, char *const *arguments, char *const *environment
         posix_spawnattr_destroy(&attributes);
     }
     close(ends[1]);
+    if (in >= 0) close(in);
     if (error) {
         close(ends[0]);
         return -error;

@@ -63,6 +63,8 @@ public struct Transition: Sendable, Hashable {
     public var monitors: [String]
     /// Where a probe failed; nil where none did.
     public var step: ProbeStep?
+    /// How long the probe that decided took.
+    public var duration: Duration?
     public var time: Timestamp
 }
 
@@ -191,7 +193,7 @@ public final class Checker: Sendable {
 
 extension NIOLoopBound {
     /// Makes a value on its loop, from outside of it.
-    fileprivate static func makeOnLoop(
+    static func makeOnLoop(
         _ loop: any EventLoop, _ make: @escaping @Sendable () -> Value
     ) -> NIOLoopBound<Value> {
         let made = loop.submit { NIOLoopBound(make(), eventLoop: loop) }

@@ -60,6 +60,8 @@ public struct Standing: Sendable, Hashable {
     public var monitors: [String] = []
     /// Where a probe failed; nil for what is up.
     public var step: ProbeStep?
+    /// How long the newest of the probes that decided took.
+    public var duration: Duration?
 
     init() {}
 }

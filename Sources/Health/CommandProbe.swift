@@ -32,9 +32,18 @@ struct CommandProbe: Probe {
     var origin = ""
 
     init?(_ settings: SettingsMapping, _ diagnostics: inout Diagnostics) {
+        guard let setting = settings.required("command", &diagnostics),
+            let words = Self.words(setting, &diagnostics)
+        else { return nil }
+        self.words = words
+    }
+
+    /// Reads a program that can be run, and its arguments; nil after reporting what is wrong.
+    static func words(
+        _ setting: SettingsValue, _ diagnostics: inout Diagnostics
+    ) -> [String]? {
         let errorsBefore = diagnostics.errorCount
-        guard let setting = settings.required("command", &diagnostics) else { return nil }
-        words = setting.elements(&diagnostics).compactMap { $0.string(&diagnostics) }
+        let words = setting.elements(&diagnostics).compactMap { $0.string(&diagnostics) }
         let isUsable =
             words.count <= Self.argumentCount
             && words.allSatisfy { $0.utf8.count <= Self.argumentLimit && !$0.utf8.contains(0) }
@@ -51,7 +60,7 @@ struct CommandProbe: Probe {
                 "a program and at most \(Self.argumentCount - 1) arguments of "
                     + "\(Self.argumentLimit) octets", &diagnostics)
         }
-        guard diagnostics.errorCount == errorsBefore else { return nil }
+        return diagnostics.errorCount == errorsBefore ? words : nil
     }
 
     var port: Int? { nil }
@@ -83,20 +92,42 @@ struct CommandProbe: Probe {
             "RHUMB_ORIGIN=\(origin)",
         ]
         let arguments = words.map { $0.replacing("{address}", with: address) }
-        var output: Int32 = -1
-        // Safe: both lists end in null and live through the call, which fills `output`.
-        let process = unsafe withTerminated(arguments) { arguments in
-            unsafe withTerminated(environment) { environment in
-                unsafe cln_spawn(arguments[0], arguments, environment, &output)
-            }
-        }
+        let (process, output) = spawn(arguments, environment)
         guard process > 0 else {
             attempt.giveUp("cannot run \(words[0]): \(Health.words(ofErrno: -process))")
             attempt.trust.commands.end()
             return attempt.finish()
         }
-        RunningCommand(process, attempt).follow(output)
+        let command = RunningCommand(process, attempt) { status, line in
+            let reason = line.isEmpty ? "" : ": " + line
+            switch status {
+            case 0: attempt.pass("exit status 0\(reason)", load: Load(in: line))
+            case 1...255: attempt.fail(.status, "exit status \(status)\(reason)")
+            case 256...: attempt.fail(.status, "killed by signal \(status - 256)\(reason)")
+            default: attempt.giveUp("its exit status is lost")
+            }
+            attempt.trust.commands.end()
+        }
+        command.follow(output)
     }
+}
+
+/// Starts a program in "/".
+///
+/// - Parameter input: what it finds on its standard input.
+/// - Returns: its number, or an error's below zero, and the end of a pipe that it writes to.
+func spawn(
+    _ arguments: [String], _ environment: [String], input: [UInt8] = []
+) -> (process: Int32, output: Int32) {
+    var output: Int32 = -1
+    // Safe: both lists end in null and live through the call, as the input does; it fills `output`.
+    let process = unsafe withTerminated(arguments) { arguments in
+        unsafe withTerminated(environment) { environment in
+            unsafe cln_spawn(
+                arguments[0], arguments, environment, input, UInt(input.count), &output)
+        }
+    }
+    return (process, output)
 }
 
 /// Calls something with strings as C's `argv` has them.
@@ -113,7 +144,7 @@ private func withTerminated<R>(
 }
 
 /// A program that runs: reads what it prints, and sees it to its end.
-private final class RunningCommand: ChannelInboundHandler {
+final class RunningCommand: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     /// Of what it prints, the beginning of the first line is kept.
@@ -127,15 +158,20 @@ private final class RunningCommand: ChannelInboundHandler {
 
     private let process: Int32
     private let attempt: ProbeAttempt
+    private let judge: (Int32, String) -> Void
     private var output: [UInt8] = []
     private var count = 0
     private var channel: (any Channel)?
     private var status: Int32?
     private var isOver = false
 
-    init(_ process: Int32, _ attempt: ProbeAttempt) {
+    /// - Parameter judge: decides, by what `cln_reap` returned and the first line of the output.
+    init(
+        _ process: Int32, _ attempt: ProbeAttempt, judge: @escaping (Int32, String) -> Void
+    ) {
         self.process = process
         self.attempt = attempt
+        self.judge = judge
     }
 
     /// Follows the program to its end.
@@ -206,14 +242,7 @@ private final class RunningCommand: ChannelInboundHandler {
         guard let status, channel == nil, !isOver else { return }
         isOver = true
         let line = String(decoding: output.prefix { $0 != 10 && $0 != 13 }, as: UTF8.self)
-        let reason = line.isEmpty ? "" : ": " + line.inOneLine
-        switch status {
-        case 0: attempt.pass("exit status 0\(reason)", load: Load(in: line))
-        case 1...255: attempt.fail(.status, "exit status \(status)\(reason)")
-        case 256...: attempt.fail(.status, "killed by signal \(status - 256)\(reason)")
-        default: attempt.giveUp("its exit status is lost")
-        }
-        attempt.trust.commands.end()
+        judge(status, line.inOneLine)
         attempt.finish()
     }
 }

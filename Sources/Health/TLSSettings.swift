@@ -39,6 +39,22 @@ struct TLSSettings: Sendable, Hashable {
         trust = insecure ? .unverified : authorities.map { .authorities(pem: $0) } ?? .system
     }
 
+    /// Reads the keys where whom to ask stands elsewhere, as in a URL.
+    init?(_ settings: SettingsMapping, peer: String, _ diagnostics: inout Diagnostics) {
+        let errorsBefore = diagnostics.errorCount
+        let insecure = settings["insecure"]?.boolean(&diagnostics) ?? false
+        let authorities = settings["ca_file"].flatMap { Self.authorities($0, &diagnostics) }
+        if insecure, let place = settings["insecure"] {
+            diagnostics.warning(
+                at: place.position,
+                "\(place.path): any certificate passes, so that what is sent can be read by others; "
+                    + "remove this, or name an authority with \"ca_file\"")
+        }
+        guard diagnostics.errorCount == errorsBefore else { return nil }
+        host = peer
+        trust = insecure ? .unverified : authorities.map { .authorities(pem: $0) } ?? .system
+    }
+
     /// Reports keys that mean nothing without TLS.
     static func refuse(
         _ settings: SettingsMapping, _ cure: String, _ diagnostics: inout Diagnostics
@@ -114,7 +130,7 @@ extension SettingsValue {
     }
 }
 
-private func isHostName(_ text: String) -> Bool {
+func isHostName(_ text: String) -> Bool {
     let labels = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     return text.utf8.count <= 253
         && labels.allSatisfy { label in

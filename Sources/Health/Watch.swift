@@ -97,6 +97,7 @@ final class WatchedTarget {
         var transition = change(to: before)
         transition.reason = reason
         transition.step = nil
+        transition.duration = nil
         transition.time = time
         return transition
     }
@@ -105,7 +106,7 @@ final class WatchedTarget {
         let transition = Transition(
             key: target.key, pool: target.pool, origin: target.origin, address: target.address,
             from: standing.verdict, to: next.verdict, reason: next.reason, monitors: next.monitors,
-            step: next.step, time: next.since ?? .now())
+            step: next.step, duration: next.duration, time: next.since ?? .now())
         standingBefore = standing
         standing = next
         return transition
@@ -128,6 +129,7 @@ extension Standing {
         // The newest of them made it so.
         since = deciding.compactMap(\.health.since).max()
         monitors = deciding.map(\.monitor.name)
+        duration = deciding.compactMap(\.health.decidedBy).max { $0.time < $1.time }?.duration
         for watch in deciding {
             if case .failed(let step, _) = watch.health.decidedBy?.outcome { self.step = step }
         }

@@ -57,7 +57,11 @@ struct Check: AsyncParsableCommand {
         guard isPrinted else { throw ExitCode(1) }
         let summary =
             "ok: \(loaded.summary)" + (warnings > 0 ? " (\(counted(warnings, "warning")))" : "")
-        if printsZones { printError(summary) } else { printNow(summary) }
+        if printsZones {
+            printError(summary)
+        } else {
+            printNow(([summary] + loaded.failoverLines).joined(separator: "\n"))
+        }
     }
 
     /// Prints the zones that are wanted; false if one of them is not there, is not whole, or can't be

@@ -122,6 +122,11 @@ struct Loader: Sendable {
         let databases = loadDatabases(settings, after: previous, &diagnostics)
         let overrides = loadOverrides(settings, &diagnostics)
         let monitors = Monitor.read(monitorEntries, &diagnostics)
+        if let pools = configuration?.pools {
+            for sink in settings.events {
+                sink.checkPatterns(among: pools.map(\.name), &diagnostics)
+            }
+        }
         guard let zones = zones.set, let configuration, let databases, !diagnostics.hasErrors
         else {
             if poolFiles.isComplete,

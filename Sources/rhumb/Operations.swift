@@ -166,10 +166,12 @@ actor Operations {
         let override = try OperatorOverride(
             word, pattern, by: request.by ?? user.map { "user \($0)" } ?? "somebody", at: now,
             until: duration.map { now.advanced(by: $0) }, reason: request.reason,
-            ttl: content.longestTTL(ofPools: Set(meant.map { addresses[$0].pool })))
+            ttl: Set(meant.map { addresses[$0].pool }).compactMap { content.longestTTL(ofPool: $0) }
+                .max())
         let before = overrides.verdicts(in: configuration, addresses: addresses)
         try overrides.add(override, in: configuration, addresses: addresses)
-        publication.publish(overrides)
+        let who = override.operatorName + (user.map { " (uid \($0))" } ?? "")
+        publication.publish(overrides, by: who)
         // Answers with what is taken out end here.
         overrides.setTime(of: pattern, to: .now())
         schedule()
@@ -179,7 +181,7 @@ actor Operations {
         change.until = override.until?.description
         change.changed = addresses.indices.count { before[$0] != after[$0] }
         change.kept = kept
-        log(override, change, user)
+        for warning in change.warnings { logger.warning("\(warning)") }
         return change
     }
 
@@ -196,16 +198,6 @@ actor Operations {
             )
         }
         return duration
-    }
-
-    private func log(_ override: OperatorOverride, _ change: ChangeDocument, _ user: UInt32?) {
-        let who = override.operatorName + (user.map { " (uid \($0))" } ?? "")
-        var line = "operator \(who): \(override.word.rawValue) \(override.pattern)"
-        line += ", \(change.addresses) address\(change.addresses == 1 ? "" : "es")"
-        if let until = override.until { line += ", until \(until)" }
-        if let reason = override.reason { line += ": \(reason)" }
-        logger.notice("\(line)")
-        for warning in change.warnings { logger.warning("\(warning)") }
     }
 
     // MARK: - What ends, and what changes
@@ -232,7 +224,6 @@ actor Operations {
         schedule()
         guard !over.isEmpty else { return }
         publication.publish(overrides)
-        for override in over { tell(override, "has ended") }
         _ = await save()
     }
 

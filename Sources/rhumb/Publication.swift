@@ -20,6 +20,10 @@ final class Publication: Sendable {
         var ramps = Ramps()
         /// What was made of all that.
         var snapshot: Snapshot
+        /// Whether the content was probed: what changes from there on is news.
+        var isProbed = false
+        /// What was told last.
+        var told: Snapshot?
         /// Sleeps until the next step.
         var timer: Task<Void, Never>?
 
@@ -33,10 +37,14 @@ final class Publication: Sendable {
 
     private let publisher: SnapshotPublisher
     private let inForce: Mutex<InForce>
+    private let reporter: EventReporter
 
-    /// - Parameter content: whose health nobody knows yet.
-    init(_ content: Content, _ publisher: SnapshotPublisher) {
+    /// - Parameters:
+    ///   - content: whose health nobody knows yet.
+    ///   - reporter: is told what happens, in order.
+    init(_ content: Content, _ publisher: SnapshotPublisher, _ reporter: EventReporter) {
         self.publisher = publisher
+        self.reporter = reporter
         let health = HealthTable(count: content.steering.addresses.count)
         inForce = Mutex(
             InForce(content: content, health: health, snapshot: publisher.current.snapshot))
@@ -53,21 +61,28 @@ final class Publication: Sendable {
     var changes: Int { inForce.withLock { $0.changes } }
 
     /// Publishes verdicts, and the content that they belong to if that is new.
-    func publish(_ health: HealthTable, of content: Content? = nil) {
+    func publish(_ update: HealthUpdate, of content: Content? = nil) {
         inForce.withLock {
-            $0.health = health
+            $0.health = update.table
             $0.changes += 1
             if let content {
                 $0.content = content
                 $0.resolve()
+                $0.isProbed = true
             }
-            publish(&$0)
+            publish(&$0, update)
         }
     }
 
     /// Publishes what operators say from now on, whatever probes find.
-    func publish(_ overrides: OperatorOverrides) {
+    ///
+    /// - Parameter name: who said it last; nil if it is time that made a difference.
+    func publish(_ overrides: OperatorOverrides, by name: String? = nil) {
         inForce.withLock {
+            // What is put back at a start was told when it was said.
+            if $0.isProbed {
+                reporter.tell(overrides.events(since: $0.overrides, by: name, at: .now()))
+            }
             $0.overrides = overrides
             $0.resolve()
             publish(&$0)
@@ -82,7 +97,7 @@ final class Publication: Sendable {
         }
     }
 
-    private func publish(_ inForce: inout InForce) {
+    private func publish(_ inForce: inout InForce, _ checked: HealthUpdate? = nil) {
         var health = inForce.health
         for (index, verdict) in inForce.words { health.override(index, with: verdict) }
         let update = inForce.ramps.update(
@@ -90,6 +105,10 @@ final class Publication: Sendable {
         inForce.snapshot = Snapshot(
             content: inForce.content, health: health, ramps: update.shares)
         publisher.publish(inForce.snapshot)
+        if inForce.isProbed {
+            reporter.tell(checked, from: inForce.told, to: inForce.snapshot)
+            inForce.told = inForce.snapshot
+        }
         inForce.timer?.cancel()
         inForce.timer = update.next.map { wait in
             Task { [weak self] in

@@ -19,6 +19,7 @@ import Zones
 final class Server: Sendable {
     private let loader: Loader
     private let logger: Logger
+    private let reporter: EventReporter
     private let publication: Publication
     private let checker: Checker
     private let operations: Operations
@@ -43,12 +44,11 @@ final class Server: Sendable {
         startSettings = loaded.settings
         listensAsSettingsSay = listen.isEmpty
         let publisher = SnapshotPublisher(Snapshot(loaded.content))
-        let publication = Publication(loaded.content, publisher)
+        let reporter = EventReporter(logger, server: loaded.settings.identity ?? hostName())
+        self.reporter = reporter
+        let publication = Publication(loaded.content, publisher, reporter)
         self.publication = publication
-        checker = Checker { update in
-            publication.publish(update.table)
-            logUpdate(update, logger)
-        }
+        checker = Checker { publication.publish($0) }
         operations = Operations(publication, checker, logger)
         transport = makeTransport(loaded.settings, listen, publisher)
     }
@@ -117,6 +117,8 @@ final class Server: Sendable {
         await operations.stop()
         await checker.stop()
         publication.stop()
+        await reporter.stop()
+        LineLog.flush()
         if let failure { throw failure }
     }
 
@@ -223,9 +225,9 @@ final class Server: Sendable {
 
     /// Probes what is new, then puts content and health in force at one moment.
     private func adopt(_ loaded: Loaded) async {
-        await checker.replace(loaded.probes) { [publication, logger] update in
-            publication.publish(update.table, of: loaded.content)
-            logUpdate(update, logger)
+        await checker.replace(loaded.probes) { [publication, reporter] update in
+            reporter.replace(loaded)
+            publication.publish(update, of: loaded.content)
         }
         await operations.contentChanged()
     }
@@ -264,19 +266,4 @@ private func makeTransport(
     limits.tcpQueries = settings.tcpQueries
     return DNSServer(
         listen: addresses, workers: settings.workers, limits: limits, publisher: publisher)
-}
-
-private func logUpdate(_ update: HealthUpdate, _ logger: Logger) {
-    for notice in update.isolationNotices {
-        let isLoud = notice.kind == .isolated || notice.kind == .ended
-        logger.log(level: isLoud ? .error : .warning, "\(notice)")
-    }
-    for transition in update.transitions {
-        // At a start all that works comes up: no news.
-        let level: Logger.Level =
-            transition.to != .up ? .warning : transition.from == .unknown ? .debug : .notice
-        logger.log(
-            level: level,
-            "\(transition.key) \(transition.from) -> \(transition.to): \(transition.reason)")
-    }
 }

@@ -32,6 +32,9 @@ import Transport
 ///       connections_per_client: 64 # for each /24 or /56
 ///       lifetime: 1h               # of a connection; default: no limit
 ///       queries: 100000            # of a connection; default: no limit
+///     events:                      # who is told what happens: EventSettings.swift has all keys
+///       - webhook: https://hooks.example.com/x
+///       - command: [/usr/local/bin/notify]
 struct ServerSettings {
     var listen: [ListenAddress] = []
     var workers: Int?
@@ -57,6 +60,7 @@ struct ServerSettings {
     /// Total limits of a connection; nil for none.
     var tcpLifetime: Duration?
     var tcpQueries: Int?
+    var events: [EventSink] = []
 
     /// Where the secrets of DNS cookies come from.
     enum Cookies {
@@ -71,7 +75,7 @@ struct ServerSettings {
     init(_ root: SettingsValue?, _ diagnostics: inout Diagnostics) {
         let known = [
             "listen", "workers", "identity", "version", "cookies", "explain", "zones", "geo",
-            "geo_watch", "state", "control", "udp", "tcp", "health",
+            "geo_watch", "state", "control", "udp", "tcp", "health", "events",
         ]
         guard let root, let map = root.mapping(known, &diagnostics) else { return }
         map.refuseEmpty(&diagnostics)
@@ -109,6 +113,7 @@ struct ServerSettings {
         }
         if let health = map["health"] { readHealth(health, &diagnostics) }
         if let tcp = map["tcp"] { readTCP(tcp, &diagnostics) }
+        if let value = map["events"] { events = EventSink.read(value, &diagnostics) }
     }
 
     private mutating func readListen(_ value: SettingsValue, _ diagnostics: inout Diagnostics) {

@@ -54,6 +54,8 @@ struct StatusDocument: Codable {
         var reason: String
         /// The part of its clients that it takes.
         var sharePercent: Int
+        /// How long a failover takes at the most; missing where nobody probes, or no record leads to it.
+        var failoverSeconds: Double?
         var origins: [Origin]
     }
 

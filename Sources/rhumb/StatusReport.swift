@@ -27,6 +27,11 @@ struct StatusReport {
         let words = overrides.resolved(in: configuration, addresses: steering.addresses)
         let states = Dictionary(states.map { ($0.id, $0) }) { first, _ in first }
         let still = Set(stillAnswered(indexes))
+        let failovers = Failover.all(
+            snapshot.content,
+            states.values.map { state in
+                (state.id, state.monitors.map(\.monitor.detectionTime), state.needed)
+            })
         var pools: [StatusDocument.Pool] = []
         var last = (pool: -1, origin: -1)
         for index in indexes {
@@ -37,7 +42,9 @@ struct StatusReport {
                 pools.append(
                     StatusDocument.Pool(
                         pool: pool.name, state: standing.state, reason: standing.reason,
-                        sharePercent: standing.sharePercent, origins: []))
+                        sharePercent: standing.sharePercent,
+                        failoverSeconds: failovers[steered.pool].total.map { $0 / .seconds(1) },
+                        origins: []))
             }
             let origin = pool.origins[steered.origin]
             if last != (steered.pool, steered.origin) {
@@ -194,23 +201,5 @@ extension Duration {
     /// With three decimals.
     var inMilliseconds: Double {
         ((self / .microseconds(1)).rounded() / 1_000)
-    }
-}
-
-extension Content {
-    /// The longest TTL of all answers that may have addresses of some pools, by their indexes; nil if none may.
-    ///
-    /// A service's own TTL, or else those of the STEER records that name it. Services that it names have no
-    /// say in that, and hints and aliases live no longer.
-    func longestTTL(ofPools pools: Set<Int>) -> UInt32? {
-        let configuration = steering.configuration
-        let services = configuration.services(answeringWith: pools).map {
-            configuration.services[$0]
-        }
-        let ttls = services.compactMap { service in
-            zones.steerReferences.first { $0.service == service.name }
-                .map { service.ttl?.bounds.upper ?? $0.longestTTL }
-        }
-        return ttls.max()
     }
 }

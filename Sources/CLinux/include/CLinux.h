@@ -38,9 +38,10 @@ void cln_begin_thread(const char *name);
 void cln_trim_memory(void);
 
 /// Starts the program `path` in a process group of its own: in "/", with
-/// nothing on its standard input, default signals, no descriptor of ours, and its output (and errors)
-/// going to a pipe whose other end comes back in `output`. Returns its number.
-int cln_spawn(const char *path, char *const *arguments, char *const *environment, int *output);
+/// `input_count` octets on its standard input, default signals, no descriptor of ours, and its output
+/// (and errors) going to a pipe whose other end comes back in `output`. Returns its number.
+int cln_spawn(const char *path, char *const *arguments, char *const *environment, const void *input,
+              unsigned long input_count, int *output);
 
 /// What `cln_reap` returns for a process that has not ended.
 enum { CLN_RUNNING = -1 };
