@@ -15,6 +15,7 @@ struct FuzzTarget: Sendable {
 
     static let all: [FuzzTarget] = [
         .message, .name, .edns, .rdata, .zone, .pools, .overrides, .latency, .mmdb, .tcp, .respond,
+        .probes,
     ]
 }
 
