@@ -110,11 +110,48 @@ internal import Glibc
 
     // MARK: - Plaintext
 
-    /// When the server's certificate ends, in seconds since 1970; nil before it is known.
-    public var certificateEnd: Int64? {
+    /// When a certificate ends, and the subject's common name if it is an authority's.
+    public struct CertificateEnd: Sendable, Hashable {
+        /// Since 1970.
+        public var seconds: Int64
+        /// Nil for the server's own certificate.
+        public var authority: String?
+    }
+
+    /// The first end of the server's certificate and of those it was verified by; nil before it is known.
+    ///
+    /// One above it counts where it ends a day sooner or more. Without verification, only the server's
+    /// own does: anything may stand above it.
+    public var certificateEnd: CertificateEnd? {
         // Safe: the certificate is owned here until the end of this function.
         guard let certificate = unsafe SSL_get1_peer_certificate(ssl) else { return nil }
         defer { unsafe X509_free(certificate) }
+        guard var first = unsafe Self.end(of: certificate).map({ CertificateEnd(seconds: $0) })
+        else { return nil }
+        // Safe: the chain and what is in it belong to the connection, which outlives the loop.
+        guard unsafe SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE,
+            let chain = unsafe SSL_get0_verified_chain(ssl)
+        else { return first }
+        for index in 1..<max(1, unsafe OPENSSL_sk_num(chain)) {
+            // Safe: below the count, so that it is a certificate.
+            guard let above = unsafe OPENSSL_sk_value(chain, index).map({ OpaquePointer($0) }),
+                let end = unsafe Self.end(of: above), end <= first.seconds - 86_400
+            else { continue }
+            first = unsafe CertificateEnd(seconds: end, authority: Self.commonName(of: above))
+        }
+        return first
+    }
+
+    private static func commonName(of certificate: OpaquePointer) -> String {
+        var text = [CChar](repeating: 0, count: 65)
+        // Safe: the name belongs to the certificate; the text is ended by zero within its length.
+        let length = unsafe X509_NAME_get_text_by_NID(
+            X509_get_subject_name(certificate), NID_commonName, &text, Int32(text.count))
+        let octets = text.prefix(max(0, Int(length))).map { UInt8(bitPattern: $0) }
+        return String(decoding: octets, as: UTF8.self)
+    }
+
+    private static func end(of certificate: OpaquePointer) -> Int64? {
         // Safe: all zero, without a time zone.
         var end = unsafe tm()
         // Safe: the time belongs to the certificate, and `end` is filled during the call.

@@ -1,6 +1,7 @@
 // Whom a TLS client trusts: made once for each set of authorities, shared by all its connections.
 
 internal import COpenSSL
+internal import Glibc
 
 /// Why TLS failed, in words a user can act on: `certificate has expired`, `hostname mismatch`.
 public struct TLSError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -32,6 +33,15 @@ public struct TLSError: Error, Sendable, Hashable, CustomStringConvertible {
         case authorities(pem: [UInt8])
         /// Nobody is asked: any certificate passes.
         case unverified
+
+        /// Without the octets of a file, of which there may be many for each connection.
+        public func hash(into hasher: inout Hasher) {
+            switch self {
+            case .system: hasher.combine(0)
+            case .authorities(let pem): hasher.combine(pem.count)
+            case .unverified: hasher.combine(2)
+            }
+        }
     }
 
     public let trust: Trust
@@ -72,6 +82,35 @@ public struct TLSError: Error, Sendable, Hashable, CustomStringConvertible {
             unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
             try addAuthorities(pem)
         }
+    }
+
+    /// Whether there are authorities where OpenSSL looks for those of the system.
+    public static var systemHasAuthorities: Bool {
+        // Safe: static texts, or of the environment, which nobody changes here.
+        let file = unsafe text(X509_get_default_cert_file_env(), X509_get_default_cert_file())
+        let folders = unsafe text(X509_get_default_cert_dir_env(), X509_get_default_cert_dir())
+        // Safe: the string is passed terminated.
+        if unsafe access(file, R_OK) == 0 { return true }
+        return folders.split(separator: ":").contains { folder in
+            // Safe: as above; it is open till the end, and an entry used before the next is read.
+            guard let directory = unsafe opendir(String(folder)) else { return false }
+            defer { unsafe closedir(directory) }
+            while let entry = unsafe readdir(directory) {
+                if unsafe UInt8(bitPattern: entry.pointee.d_name.0) != UInt8(ascii: ".") {
+                    return true
+                }
+            }
+            return false
+        }
+    }
+
+    /// A variable of the environment, or what holds without it.
+    private static func text(
+        _ variable: UnsafePointer<CChar>?, _ fallback: UnsafePointer<CChar>?
+    ) -> String {
+        // Safe: both are texts ended by zero, or null.
+        let set = unsafe variable.flatMap { unsafe getenv($0) }.map { unsafe String(cString: $0) }
+        return unsafe set ?? fallback.map { unsafe String(cString: $0) } ?? ""
     }
 
     deinit {

@@ -7,15 +7,17 @@ public import DNSWire
 internal import NIOCore
 internal import NIOPosix
 public import Steering
+internal import Synchronization
 
 /// One address to probe, by one monitor or several.
 public struct ProbeTarget: Sendable, Equatable {
     /// Its index in the health table.
     public var id: Int
-    /// `pool/origin/address`: who it is across reloads and restarts.
+    /// `pool/origin/address`, or the host for the address: who it is across reloads and restarts.
     public var key: String
     public var pool: String
     public var origin: String
+    /// Unspecified (0.0.0.0) where each probe resolves the host.
     public var address: IPAddress
     /// The origin's host name, without its final dot; nil for one that is given by addresses.
     public var host: String?
@@ -32,7 +34,8 @@ public struct ProbeTarget: Sendable, Equatable {
         monitors: [Monitor], needed: Int, isTimed: Bool = false
     ) {
         self.id = id
-        key = "\(pool)/\(origin)/\(address)"
+        let isByName = address == ProbeAttempt.unresolved
+        key = "\(pool)/\(origin)/\(isByName ? host ?? "\(address)" : "\(address)")"
         self.pool = pool
         self.origin = origin
         self.address = address
@@ -111,6 +114,8 @@ public final class Checker: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let loop: any EventLoop
     private let state: NIOLoopBound<CheckerState>
+    /// Whether the loop still takes work.
+    private let isOpen = Mutex(true)
 
     /// - Parameter publish: gets every change of a verdict, and of how soon one could flip where
     ///   that matters, within `publishDelay` of the deciding probe. It is called on the checker's
@@ -183,10 +188,30 @@ public final class Checker: Sendable {
         return (try? await states.get()) ?? []
     }
 
+    /// Takes a result from outside for monitors of type `push`; may be called from any thread.
+    ///
+    /// They look at it at once, and their verdicts follow as `rise` and `fall` say.
+    ///
+    /// - Parameters:
+    ///   - name: `pool/origin`, or `pool/origin/address` for one address of it.
+    ///   - reason: why, for status and logs; may be empty. A word `load=0.73` in that of one that is
+    ///     up is its load.
+    /// - Returns: how many monitors of addresses it is for; 0 if none asks for it, and it is forgotten.
+    public func report(_ name: String, isUp: Bool, reason: String) async -> Int {
+        let taken = isOpen.withLock { isOpen in
+            isOpen
+                ? loop.submit { [state] in
+                    state.value.report(name, isUp: isUp, reason: reason)
+                } : nil
+        }
+        return (try? await taken?.get()) ?? 0
+    }
+
     /// Ends all probes and the checker's thread; nothing is published after it.
     public func stop() async {
         let done = loop.flatSubmit { [state] in state.value.stop() }
         try? await done.get()
+        isOpen.withLock { $0 = false }
         try? await group.shutdownGracefully()
     }
 }

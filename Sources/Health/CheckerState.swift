@@ -50,6 +50,8 @@ final class CheckerState {
     private var lastReplacement: EventLoopFuture<Void>
     private var round: FirstRound?
     private(set) var stopped: EventLoopPromise<Void>?
+    /// Who is to look at a report, by `pool/origin` and `pool/origin/address`.
+    private var reported: [String: [Watch]] = [:]
 
     init(loop: any EventLoop, publish: @escaping @Sendable (HealthUpdate) -> Void) {
         self.loop = loop
@@ -161,6 +163,7 @@ final class CheckerState {
             if let predecessor = before[target.target.key] { target.inherit(predecessor) }
         }
         memory = [:]
+        indexReported()
         resizeSlots(for: targets)
     }
 
@@ -201,7 +204,7 @@ final class CheckerState {
         for watch in targets.flatMap(\.watches) { watch.retire() }
         round?.abandon()
         while let watch = waiting.popFirst() { watch.retire() }
-        if running == 0 { promise.succeed() }
+        _ = leaveIfStopped()
         return promise.futureResult
     }
 
@@ -221,7 +224,7 @@ final class CheckerState {
             end: { self.end(watch) })
         watch.attempt = attempt
         watch.isDoubtful = false
-        watch.monitor.probe.start(attempt)
+        attempt.run(watch.monitor.probe)
     }
 
     private func record(_ outcome: ProbeResult.Outcome, _ duration: Duration, of watch: Watch) {
@@ -260,7 +263,10 @@ final class CheckerState {
     /// Tells who waits for the stop that all is over, when it is.
     func leaveIfStopped() -> Bool {
         guard let stopped else { return false }
-        if running == 0 { stopped.succeed() }
+        if running == 0 {
+            trust.close()
+            stopped.succeed()
+        }
         return true
     }
 
@@ -268,6 +274,30 @@ final class CheckerState {
         while stopped == nil, running < slots, let next = waiting.popFirst() {
             if !next.isRetired { start(next) }
         }
+    }
+
+    // MARK: - Reports
+
+    private func indexReported() {
+        reported = [:]
+        for target in targets {
+            let origin = "\(target.target.pool)/\(target.target.origin)"
+            let watches = target.watches.filter(\.monitor.takesReports)
+            for name in [target.target.key, origin] where !watches.isEmpty {
+                reported[name, default: []] += watches
+            }
+        }
+    }
+
+    func report(_ name: String, isUp: Bool, reason: String) -> Int {
+        let parts = name.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
+        // An address counts in any form.
+        let address = parts.count == 3 ? IPAddress(String(parts[2])) : nil
+        let name = address.map { "\(parts[0])/\(parts[1])/\($0)" } ?? name
+        guard stopped == nil, let watches = reported[name] else { return 0 }
+        trust.reports.take(name, isUp: isUp, reason: reason) { self.reported[$0] != nil }
+        for watch in watches where watch.hasten() { enqueue(watch) }
+        return watches.count
     }
 
     // MARK: - Publishing

@@ -1,6 +1,6 @@
 // Monitors of type command: a program of your own, as monitoring plugins are. Exit status 0 passes,
 // any other fails, and the first line it prints is the reason; `load=0.73` among its words is the load
-// (`load_above`). Keys of its own, beside Monitor's:
+// (`load_above`). One that a signal ends has said nothing. Keys of its own, beside Monitor's:
 //
 //     monitors:
 //       replication:
@@ -50,10 +50,9 @@ struct CommandProbe: Probe {
         if let program = words.first, isUsable {
             if !program.hasPrefix("/") {
                 setting.expected("the whole path of a program, and its arguments", &diagnostics)
-            } else if unsafe access(program, X_OK) != 0 {  // Safe: the string is passed terminated.
+            } else if let fault = Self.fault(ofProgram: program) {
                 diagnostics.error(
-                    at: setting.position,
-                    "\(setting.path): cannot run \(program): \(Health.words(ofErrno: errno))")
+                    at: setting.position, "\(setting.path): cannot run \(program): \(fault)")
             }
         } else {
             setting.expected(
@@ -61,6 +60,17 @@ struct CommandProbe: Probe {
                     + "\(Self.argumentLimit) octets", &diagnostics)
         }
         return diagnostics.errorCount == errorsBefore ? words : nil
+    }
+
+    /// Why a file is no program for us, in words.
+    private static func fault(ofProgram path: String) -> String? {
+        var status = stat()
+        // Safe: the string is passed terminated, `status` outlives the call.
+        guard unsafe stat(path, &status) == 0, unsafe access(path, X_OK) == 0 else {
+            return Health.words(ofErrno: errno)
+        }
+        // Directories may be "executed" as well.
+        return status.st_mode & S_IFMT == S_IFREG ? nil : "it is not a regular file"
     }
 
     var port: Int? { nil }
@@ -92,23 +102,29 @@ struct CommandProbe: Probe {
             "RHUMB_ORIGIN=\(origin)",
         ]
         let arguments = words.map { $0.replacing("{address}", with: address) }
-        let (process, output) = spawn(arguments, environment)
-        guard process > 0 else {
-            attempt.giveUp("cannot run \(words[0]): \(Health.words(ofErrno: -process))")
-            attempt.trust.commands.end()
-            return attempt.finish()
-        }
-        let command = RunningCommand(process, attempt) { status, line in
-            let reason = line.isEmpty ? "" : ": " + line
-            switch status {
-            case 0: attempt.pass("exit status 0\(reason)", load: Load(in: line))
-            case 1...255: attempt.fail(.status, "exit status \(status)\(reason)")
-            case 256...: attempt.fail(.status, "killed by signal \(status - 256)\(reason)")
-            default: attempt.giveUp("its exit status is lost")
+        // A file system that hangs lets it begin late, or never.
+        attempt.hold { attempt.finish() }
+        let turns = attempt.trust.commands
+        turns.workers.run(on: attempt.loop, { spawn(arguments, environment) }) { spawned in
+            guard spawned.process > 0 else {
+                let reason = Health.words(ofErrno: -spawned.process)
+                attempt.giveUp("cannot run \(words[0]): \(reason)")
+                turns.end()
+                return attempt.finish()
             }
-            attempt.trust.commands.end()
+            let command = RunningCommand(spawned.process, attempt) { status, line in
+                let reason = line.isEmpty ? "" : ": " + line
+                switch status {
+                case 0: attempt.pass("exit status 0\(reason)", load: Load(in: line))
+                case 1...255: attempt.fail(.status, "exit status \(status)\(reason)")
+                // By the system for want of memory, say.
+                case 256...: attempt.giveUp("killed by signal \(status - 256)\(reason)")
+                default: attempt.giveUp("its exit status is lost")
+                }
+                turns.end()
+            }
+            command.follow(spawned.output)
         }
-        command.follow(output)
     }
 }
 
@@ -178,7 +194,7 @@ final class RunningCommand: ChannelInboundHandler {
     ///
     /// - Parameter descriptor: the end of a pipe that it writes to.
     func follow(_ descriptor: Int32) {
-        attempt.hold { self.kill() }
+        attempt.isDecided ? kill() : attempt.hold { self.kill() }
         let bound = NIOLoopBound(self, eventLoop: attempt.loop)
         let opened = NIOPipeBootstrap(group: attempt.loop)
             .channelInitializer { channel in
@@ -251,7 +267,10 @@ final class RunningCommand: ChannelInboundHandler {
 final class CommandTurns {
     /// Programs cost what no probe over the network does: a process, its memory, its start.
     private static let most = 32
+    /// Starting one takes a millisecond, unless its file system hangs.
+    private static let starters = 4
 
+    let workers = Workers(CommandTurns.starters)
     private var running = 0
     private var waiting = CircularBuffer<(ticket: Int, begin: (Bool) -> Void)>()
     private var nextTicket = 0
@@ -276,6 +295,8 @@ final class CommandTurns {
         waiting.remove(at: index)
         return true
     }
+
+    func close() { workers.close() }
 
     func end() {
         running -= 1

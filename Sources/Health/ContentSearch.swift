@@ -11,13 +11,13 @@ struct ContentExpectation: Sendable, Hashable {
     let limit: Int
     fileprivate let kind: Kind
 
-    fileprivate enum Kind: Sendable, Hashable { case text([UInt8]), pattern(Pattern) }
+    fileprivate enum Kind: Sendable, Hashable { case text(SearchedText), pattern(Pattern) }
 
     /// Octets that occur in a row; not none.
     init(text: [UInt8], limit: Int) {
         words = String(decoding: text, as: UTF8.self).quoted
         self.limit = limit
-        kind = .text(text)
+        kind = .text(SearchedText(text))
     }
 
     /// A match of a pattern.
@@ -32,6 +32,8 @@ struct ContentExpectation: Sendable, Hashable {
 struct ContentSearch {
     private(set) var count = 0
     private(set) var isFound = false
+    /// Whether there was more than is looked at.
+    private var isCut = false
     private let limit: Int
     private var text: TextSearch?
     private let pattern: PatternSearch?
@@ -39,18 +41,25 @@ struct ContentSearch {
     init(_ expectation: ContentExpectation) {
         limit = expectation.limit
         switch expectation.kind {
-        case .text(let octets): (text, pattern) = (TextSearch(octets), nil)
+        case .text(let searched): (text, pattern) = (TextSearch(searched), nil)
         case .pattern(let pattern): (text, self.pattern) = (nil, PatternSearch(pattern))
         }
     }
 
     /// Whether no more is looked at.
-    var isExhausted: Bool { count >= limit || pattern?.isExhausted == true }
+    var isExhausted: Bool { isCut || isTooCostly }
+
+    /// Whether the pattern has cost so much that it looks no further.
+    var isTooCostly: Bool { pattern?.isExhausted == true }
 
     /// Looks at the next octets, and returns whether it is found by now.
     mutating func feed(_ octets: some Sequence<UInt8>) -> Bool {
         for octet in octets {
             guard !isFound, !isExhausted else { break }
+            guard count < limit else {
+                isCut = true
+                break
+            }
             count += 1
             isFound = text?.take(octet) ?? pattern?.take(octet) ?? false
         }
@@ -64,12 +73,11 @@ struct ContentSearch {
     }
 }
 
-/// Knuth, Morris and Pratt's search ("Fast pattern matching in strings", 1977).
-private struct TextSearch {
-    private let text: [UInt8]
+/// A text made ready for Knuth, Morris and Pratt's search ("Fast pattern matching in strings", 1977).
+private struct SearchedText: Sendable, Hashable {
+    let text: [UInt8]
     /// For each number of octets that match, how many still do after the next one does not.
-    private var borders: [Int]
-    private var matched = 0
+    private(set) var borders: [Int]
 
     init(_ text: [UInt8]) {
         self.text = text
@@ -82,10 +90,24 @@ private struct TextSearch {
         }
     }
 
+    static func == (a: Self, b: Self) -> Bool { a.text == b.text }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(text) }
+}
+
+/// One search for a text.
+private struct TextSearch {
+    private let searched: SearchedText
+    private var matched = 0
+
+    init(_ searched: SearchedText) { self.searched = searched }
+
     mutating func take(_ octet: UInt8) -> Bool {
-        while matched > 0, text[matched] != octet { matched = borders[matched - 1] }
-        if text[matched] == octet { matched += 1 }
-        return matched == text.count
+        while matched > 0, searched.text[matched] != octet {
+            matched = searched.borders[matched - 1]
+        }
+        if searched.text[matched] == octet { matched += 1 }
+        return matched == searched.text.count
     }
 }
 

@@ -70,10 +70,11 @@ struct DNSAnswer {
         }
         // Each record has at least 11 octets, so that there are as many as the message has room for.
         for _ in 0..<message.uint16(at: 6) {
-            guard reader.name() != nil, let type = reader.uint16(), reader.skip(6),
-                let rdata = reader.data(of: RecordType(type))
+            guard reader.name() != nil, let type = reader.uint16(),
+                let recordClass = reader.uint16(),
+                reader.skip(4), let rdata = reader.data(of: RecordType(type))
             else { return nil }
-            guard type == question.type.code else { continue }
+            guard type == question.type.code, recordClass == 1 else { continue }
             guard question.type.isValid(rdata: rdata[...]) else { return nil }
             data.append(question.type.presentation(of: rdata[...]))
         }

@@ -16,7 +16,8 @@
 //           # answer: 192.0.2.80   # one record has these data, as a zone file writes them
 //
 // With NOERROR there has to be a record of the type in any case. Datagrams that do not answer the
-// question, which anybody may send, are not looked at.
+// question, which anybody may send, are not looked at. One that gets no answer for half of the
+// timeout is sent a second time.
 
 internal import DNSWire
 internal import NIOCore
@@ -47,7 +48,15 @@ struct DNSProbe: Probe {
         question = DNSQuestion(name: name, type: record, wantsRecursion: recursion)
         if let expect = settings["expect"]?.mapping(["rcode", "answer"], &diagnostics) {
             if let codes = expect["rcode"] { readCodes(codes, &diagnostics) }
-            if let answer = expect["answer"] { readAnswer(answer, &diagnostics) }
+            if let answer = expect["answer"] {
+                readAnswer(answer, &diagnostics)
+                if !expectedCodes.contains(0) {
+                    diagnostics.error(
+                        at: answer.position,
+                        "\(answer.path): only an answer with NOERROR has records; add it to "
+                            + "\"rcode\", or remove this")
+                }
+            }
         }
         guard diagnostics.errorCount == errorsBefore else { return nil }
     }
@@ -188,6 +197,8 @@ private final class DNSProbeHandler: ChannelInboundHandler {
         if isStream { message.writeInteger(UInt16(query.count)) }
         message.writeBytes(query)
         context.writeAndFlush(wrapOutboundOut(message), promise: nil)
+        guard !isStream else { return }
+        attempt.resend { [self] in context.writeAndFlush(wrapOutboundOut(message), promise: nil) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -6,6 +6,8 @@
 //         type: file
 //         path: results.txt    # required; relative to this file's directory
 //         max_age: 5m          # an older file says nothing: 1s to 30d
+//         stale: keep          # then keep the verdict; `down`: that it is old, or gone, or has no
+//                              # line is a failure
 //
 // A line of it is about an address or an origin, `up` or `down`, and why; `load=0.73` among the words
 // after `up` is the load (`load_above`):
@@ -14,33 +16,32 @@
 //     frankfurt/fra-2     down   replica is behind by 40 s    # pool/origin; # begins a comment
 //
 // Where an address has a line, that of its origin does not count. Where neither has one, or the file
-// is missing, malformed or too old, the probe is inconclusive and verdicts stay as they are: that
-// the messenger is gone is no news of the origin. Write a new file and rename it into place.
+// is missing, malformed or too old, the probe is inconclusive and verdicts stay as they are, unless
+// `stale` says otherwise. Write a new file and rename it into place.
 
 internal import DNSWire
 internal import Glibc
 internal import NIOCore
-internal import NIOPosix
 internal import Settings
 
 /// Looks a result up.
 struct FileProbe: Probe {
     static let type = "file"
-    static let keys = ["path", "max_age"]
+    static let keys = ["path"] + Staleness.keys
     static let reportsLoad = true
-    private static let ages = Duration.seconds(1)...Duration.seconds(30 * 86_400)
+    static let asksAnAddress = false
 
     let path: String
-    let maximumAge: Duration
+    let staleness: Staleness
     var origin = ""
 
     init?(_ settings: SettingsMapping, _ diagnostics: inout Diagnostics) {
-        let age = settings["max_age"].map { $0.duration(in: Self.ages, &diagnostics) }
+        let staleness = Staleness(settings, &diagnostics)
         guard let path = settings.required("path", &diagnostics)?.filePath(&diagnostics),
-            let maximumAge = age ?? .seconds(300)
+            let staleness
         else { return nil }
         self.path = path
-        self.maximumAge = maximumAge
+        self.staleness = staleness
     }
 
     var port: Int? { nil }
@@ -53,30 +54,29 @@ struct FileProbe: Probe {
 
     func start(_ attempt: ProbeAttempt) {
         attempt.enter(.status, "reading \(path)", isOwn: true)
-        let read = attempt.trust.files.results(of: path, on: attempt.loop)
         // Whenever the disk answers: the attempt may have ended by its deadline.
         attempt.hold { attempt.finish() }
-        read.assumeIsolated().whenComplete { result in
+        attempt.trust.files.results(of: path, on: attempt.loop) { result in
             guard !attempt.isDecided else { return }
             switch result {
             case .success(let results): judge(results, attempt)
-            case .failure(let error): attempt.giveUp("\(path): \(error)")
+            case .failure(let fault) where fault.isMissing:
+                staleness.judge("\(path): \(fault)", attempt)
+            case .failure(let fault): attempt.giveUp("\(path): \(fault)")
             }
         }
     }
 
     private func judge(_ results: FileResults, _ attempt: ProbeAttempt) {
-        let age = Duration.nanoseconds(
-            max(0, Timestamp.now().nanoseconds - results.written.nanoseconds))
-        guard age <= maximumAge else {
-            return attempt.giveUp(
-                "\(path) was written \(durationText(.seconds(age.components.seconds))) ago, "
-                    + "max_age: \(durationText(maximumAge))")
+        let now = Timestamp.now()
+        guard staleness.accepts(written: results.written, now: now) else {
+            let age = Staleness.age(of: results.written, now: now)
+            return staleness.judge("\(path) was written \(age), \(staleness.words)", attempt)
         }
         let lines = results.lines
         guard let found = lines[attempt.address.description] ?? lines[origin] else {
             let who = origin.isEmpty ? "\(attempt.address)" : "\(attempt.address) or \(origin)"
-            return attempt.giveUp("\(path) has no line for \(who)")
+            return staleness.judge("\(path) has no line for \(who)", attempt)
         }
         let reason = found.reason.isEmpty ? "" : ": \(found.reason)"
         if found.isUp {
@@ -105,6 +105,7 @@ struct FileResults: Sendable, Equatable {
     /// Why there are no results, in words.
     struct Fault: Error, CustomStringConvertible {
         let description: String
+        var isMissing = false
     }
 
     init(_ octets: [UInt8], written: Timestamp) throws(Fault) {
@@ -139,46 +140,55 @@ final class FileCache {
         var results: FileResults
     }
 
-    private var entries: [String: Entry] = [:]
-    private var reading: [String: EventLoopFuture<FileResults>] = [:]
+    typealias Answer = Result<FileResults, FileResults.Fault>
 
-    func results(of path: String, on loop: any EventLoop) -> EventLoopFuture<FileResults> {
-        if let reading = reading[path] { return reading }
+    /// A disk that hangs takes one for each file on it.
+    private static let readers = 4
+
+    private let workers = Workers(FileCache.readers)
+    private let shared = SharedWork<String, Answer>()
+    private var entries: [String: Entry] = [:]
+
+    func results(of path: String, on loop: any EventLoop, _ next: @escaping (Answer) -> Void) {
         let known = entries[path]
-        let read = NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
-            try Self.read(path, known: known)
+        shared.join(path, next) { end in
+            workers.run(on: loop, { Self.read(path, known: known) }) { read in
+                if case .success(let entry) = read { self.entries[path] = entry }
+                end(read.map(\.results))
+            }
         }
-        let results = read.assumeIsolated().map { entry in
-            self.entries[path] = entry
-            return entry.results
-        }.nonisolated()
-        reading[path] = results
-        results.assumeIsolated().whenComplete { _ in self.reading[path] = nil }
-        return results
     }
 
-    private static func read(_ path: String, known: Entry?) throws(FileResults.Fault) -> Entry {
+    func removeAll() { entries = [:] }
+
+    func close() { workers.close() }
+
+    private static func read(_ path: String, known: Entry?) -> Result<Entry, FileResults.Fault> {
         var status = stat()
         // Safe: the string is passed terminated, `status` outlives the call.
         guard unsafe stat(path, &status) == 0 else {
-            throw FileResults.Fault(description: words(ofErrno: errno))
+            let code = errno
+            return .failure(
+                FileResults.Fault(description: words(ofErrno: code), isMissing: code == ENOENT))
         }
         let changed = Timestamp(
             nanoseconds: Int64(status.st_mtim.tv_sec) * 1_000_000_000
                 + Int64(status.st_mtim.tv_nsec))
         let identity = Identity(
             inode: UInt64(status.st_ino), size: Int64(status.st_size), changed: changed)
-        if let known, known.identity == identity { return known }
-        do {
-            let octets = try readFile(path: path, limit: FileResults.sizeLimit)
-            return Entry(
-                identity: identity, results: try FileResults(octets, written: changed))
-        } catch let error as FileError {
-            throw FileResults.Fault(description: error.explanation)
-        } catch let error as FileResults.Fault {
-            throw error
+        if let known, known.identity == identity { return .success(known) }
+        let octets: [UInt8]
+        do throws(FileError) {
+            octets = try readFile(path: path, limit: FileResults.sizeLimit)
         } catch {
-            throw FileResults.Fault(description: "\(error)")
+            return .failure(
+                FileResults.Fault(description: error.explanation, isMissing: error.isMissing))
+        }
+        do throws(FileResults.Fault) {
+            return .success(
+                Entry(identity: identity, results: try FileResults(octets, written: changed)))
+        } catch {
+            return .failure(error)
         }
     }
 }

@@ -12,7 +12,8 @@
 //                                  # with tls required: SNI and the name in the certificate
 //         # source: 192.0.2.1      # ask from this address of this machine, or [IPv4, IPv6]
 //
-// With `tls: true` there are `insecure: false` and `ca_file` too, as in TLSSettings.
+// With `tls: true` there are `insecure: false`, `ca_file` and `min_days` too, as in
+// TLSSettings.
 
 internal import NIOCore
 internal import NIOHPACK
@@ -170,9 +171,10 @@ private final class GRPCProbeHandler: ChannelInboundHandler {
                 attempt.fail(.body, "an answer without grpc-status")
             }
         case .rstStream(let code) where frame.streamID == Self.stream:
-            attempt.fail(.status, "stream reset by the origin (\(code))")
-        case .goAway(_, let code, _):
-            attempt.fail(.status, "connection closed by the origin (\(code))")
+            attempt.fail(.status, "stream reset by the origin (\(Self.words(for: code)))")
+        // One that shuts down in order still answers what it has taken (RFC 9113, section 6.8).
+        case .goAway(let last, let code, _) where code != .noError || last < Self.stream:
+            attempt.fail(.status, "connection closed by the origin (\(Self.words(for: code)))")
         default: break
         }
     }
@@ -200,6 +202,11 @@ private final class GRPCProbeHandler: ChannelInboundHandler {
         } else {
             attempt.fail(.body, "\(word), expected SERVING")
         }
+    }
+
+    /// `0xb Enhance Your Calm`.
+    private static func words(for code: HTTP2ErrorCode) -> String {
+        String("\(code)".drop { $0 != "<" }.dropFirst().dropLast())
     }
 
     func channelInactive(context: ChannelHandlerContext) {

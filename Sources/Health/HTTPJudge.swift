@@ -108,20 +108,18 @@ final class HTTPJudge: ChannelInboundHandler {
         if search?.feed(part.readableBytesView) == true {
             attempt.pass("status \(status), body has \(expected.words)")
         } else if let search, search.isExhausted {
-            judgeEnd("the first \(search.count) octets")
+            let why = search.isTooCostly ? ", more of which the pattern is too costly for" : ""
+            attempt.fail(.body, "\(expected.words) not in the first \(search.count) octets\(why)")
         }
     }
 
     private func judgeEnd() {
-        if let search { judgeEnd("the \(search.count) octets of it") }
-    }
-
-    private func judgeEnd(_ place: String) {
-        guard let expected = exchange.expectedBody else { return }
+        guard let expected = exchange.expectedBody, search != nil else { return }
         if search?.finish() == true {
             attempt.pass("status \(status), body has \(expected.words)")
         } else {
-            attempt.fail(.body, "\(expected.words) not in \(place)")
+            let count = search?.count ?? 0
+            attempt.fail(.body, "\(expected.words) not in the \(count) octets of it")
         }
     }
 }

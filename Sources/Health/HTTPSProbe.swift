@@ -9,6 +9,7 @@
 //         insecure: false         # true takes any certificate, and host may be left out
 //         # ca_file: ca.pem       # trust these authorities only; default: those of the system;
 //                                 # relative to this file's directory
+//         # min_days: 14          # fail if a certificate ends sooner, see TLSSettings
 
 internal import Settings
 

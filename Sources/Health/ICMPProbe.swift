@@ -1,5 +1,6 @@
 // Monitors of type icmp: one echo request and its reply. It says that a machine is there, and nothing
-// of what it serves. Keys of its own, beside Monitor's:
+// of what it serves. A request without a reply for half of the timeout is sent a second time. Keys of
+// its own, beside Monitor's:
 //
 //     monitors:
 //       router:
@@ -85,7 +86,9 @@ private final class ICMPProbeHandler: ChannelInboundHandler {
     func channelActive(context: ChannelHandlerContext) {
         attempt.enter(.status, "waiting for the echo reply")
         let request = ICMPProbe.request(family: attempt.address.family, token: token)
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: request)), promise: nil)
+        let message = ByteBuffer(bytes: request)
+        context.writeAndFlush(wrapOutboundOut(message), promise: nil)
+        attempt.resend { [self] in context.writeAndFlush(wrapOutboundOut(message), promise: nil) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -73,6 +73,9 @@ public struct Monitor: Sendable, Equatable {
             probes: Int32(results), seconds: UInt32(clamping: time.components.seconds))
     }
 
+    /// Whether its results come by `Checker.report`.
+    var takesReports: Bool { probe is PushProbe }
+
     /// The port that it asks; nil for a type without.
     public var port: Int? { probe.port }
 

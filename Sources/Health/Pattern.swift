@@ -325,6 +325,12 @@ private struct PatternReader {
         guard octet < 0x80 else {
             throw PatternError(description: "only ASCII in [ ]; write (?:ä|ö) for others")
         }
+        // POSIX's classes would be read as the letters that they are written with.
+        if octet == UInt8(ascii: "["), let next = rest.first, ":.=".utf8.contains(next) {
+            throw PatternError(
+                description: "classes as [:digit:] are not known; write \\d, \\w, \\s or a-z, and "
+                    + "\\[ for the character itself")
+        }
         guard octet == UInt8(ascii: "\\") else { return (octet, nil) }
         let next = rest.first
         let set = try escaped()

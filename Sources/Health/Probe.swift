@@ -22,6 +22,12 @@ protocol Probe: Sendable, Equatable {
     /// The port that it asks; nil where there is none.
     var port: Int? { get }
 
+    /// Whether it asks an address, so that the name of an origin's host has to be resolved for it.
+    static var asksAnAddress: Bool { get }
+
+    /// `rise` and `fall` where the file does not say.
+    static var defaultCounts: (rise: Int, fall: Int) { get }
+
     /// The probe for one origin (`pool/origin`), where that makes a difference.
     func bound(toOrigin origin: String) -> Self
 
@@ -33,13 +39,17 @@ protocol Probe: Sendable, Equatable {
 let probeTypes: [any Probe.Type] = [
     TCPProbe.self, TLSProbe.self, HTTPProbe.self, HTTPSProbe.self, WebSocketProbe.self,
     DNSProbe.self, SMTPProbe.self, GRPCProbe.self, CommandProbe.self, FileProbe.self,
-    ICMPProbe.self,
+    PushProbe.self, ICMPProbe.self,
 ]
 
 extension Probe {
     static var reportsLoad: Bool { false }
 
     func equals(_ other: any Probe) -> Bool { (other as? Self) == self }
+
+    static var asksAnAddress: Bool { true }
+
+    static var defaultCounts: (rise: Int, fall: Int) { (2, 3) }
 
     func bound(toOrigin origin: String) -> Self { self }
 }

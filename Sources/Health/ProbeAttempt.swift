@@ -15,6 +15,14 @@ enum ProbeLimit {
     static let drained = 1 << 18
     /// How long the other side has to close after a decision.
     static let linger = TimeAmount.milliseconds(500)
+    /// A timer that goes off so late, and by half of the timeout at least, says that this machine stood
+    /// still (it was suspended, say), and nothing of the other side. Load alone does not come near.
+    static let lateness = Duration.milliseconds(500)
+}
+
+/// Why this machine could not even try, in words.
+struct OwnFault: Error, CustomStringConvertible {
+    let description: String
 }
 
 /// One try of a probe against one address; lives on the checker's event loop.
@@ -22,7 +30,8 @@ enum ProbeLimit {
 /// The decision is told once, at once; the end, when its connection is gone, comes after it. How it
 /// gets a connection is in ProbeConnection.
 final class ProbeAttempt {
-    let address: IPAddress
+    /// `unresolved` until the host is, for an origin that is known by its name alone.
+    private(set) var address: IPAddress
     /// Who is asked, where the monitor names no host: the origin's name, if it is given by one, or its
     /// address.
     let host: String
@@ -41,6 +50,11 @@ final class ProbeAttempt {
 
     private var stepInWords: String?
     private var waitsForUs = false
+    /// Whether the address is one that the host was resolved to.
+    private var isResolved = false
+    /// The other addresses of a host that was resolved, and what failed at those before.
+    private var spares: ArraySlice<IPAddress> = []
+    private var failureBefore: (address: IPAddress, error: any Error)?
     private let started = NIODeadline.now()
     private var deadline: Scheduled<Void>?
     private var release: (() -> Void)?
@@ -87,7 +101,10 @@ final class ProbeAttempt {
         settle(.passed(words))
     }
 
-    func fail(_ step: ProbeStep, _ words: String) { settle(.failed(step, words)) }
+    func fail(_ step: ProbeStep, _ words: String) { settle(.failed(step, words + place)) }
+
+    /// Which of a host's addresses it was, for nobody would know otherwise.
+    private var place: String { isResolved ? " (at \(address))" : "" }
 
     /// Ends without a verdict: this machine could not try.
     func giveUp(_ words: String) { settle(.inconclusive(words)) }
@@ -97,9 +114,16 @@ final class ProbeAttempt {
     /// - Parameter source: the address of this machine that was to be used, if one was set.
     func fail(_ error: any Error, from source: IPAddress? = nil) {
         switch error {
-        case let error as IOError where isOwnFault(error.errnoCode, source: source):
-            settle(.inconclusive(words(ofErrno: error.errnoCode)))
+        case let error as OwnFault: settle(.inconclusive(error.description))
+        case let error as IOError where isOwnFault(error, source: source):
+            let isSource = source != nil && error.errnoCode == EADDRNOTAVAIL
+            settle(
+                .inconclusive(
+                    isSource
+                        ? "this machine does not have the source \(source.map(\.description) ?? "")"
+                        : words(ofErrno: error.errnoCode)))
         case let error as IOError: fail(step, words(ofErrno: error.errnoCode))
+        case ChannelError.connectTimeout: fail(.connect, "no connection in time")
         case let error as TLSError: fail(step == .connect ? .handshake : step, error.description)
         default: fail(step, "\(error)")
         }
@@ -119,7 +143,16 @@ final class ProbeAttempt {
         successor = nil
         let words =
             "timeout after \(durationText(timeout)) while \(stepInWords ?? step.whileInWords)"
-        settle(waitsForUs ? .inconclusive(words) : .failed(step, words), lingering: false)
+        let late = Duration.nanoseconds((NIODeadline.now() - started).nanoseconds) - timeout
+        if late > max(ProbeLimit.lateness, timeout / 2) {
+            let stall = durationText(.milliseconds(late / .milliseconds(1)))
+            settle(
+                .inconclusive("\(words), but this machine stood still for \(stall)"),
+                lingering: false)
+        } else {
+            settle(
+                waitsForUs ? .inconclusive(words) : .failed(step, words + place), lingering: false)
+        }
     }
 
     private func settle(_ outcome: ProbeResult.Outcome, lingering: Bool = true) {
@@ -138,12 +171,87 @@ final class ProbeAttempt {
     ///
     /// "Unreachable" may also be what a router on the way said, or that a neighbour does not answer:
     /// the origin cannot be reached then, by nobody for all we know.
-    private func isOwnFault(_ code: CInt, source: IPAddress?) -> Bool {
-        switch code {
-        case EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL, EAFNOSUPPORT, EPERM, EACCES, EINVAL:
+    private func isOwnFault(_ error: IOError, source: IPAddress?) -> Bool {
+        switch error.errnoCode {
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL, EADDRINUSE, EAFNOSUPPORT, EPERM,
+            EACCES, EINVAL, ENETDOWN:
             true
         case ENETUNREACH, EHOSTUNREACH: !hasRoute(to: address, from: source)
         default: false
+        }
+    }
+
+    // MARK: - Begin
+
+    /// The address of an origin that is known by its host's name alone.
+    static let unresolved = IPAddress(ipv4: 0)
+
+    /// Starts a probe; resolves the host before it, if that is what is to be asked.
+    func run(_ probe: any Probe) {
+        guard address == Self.unresolved, type(of: probe).asksAnAddress else {
+            return probe.start(self)
+        }
+        enter(.resolve)
+        let name = host
+        // Whenever the resolver answers: the attempt may have ended by its deadline.
+        hold { self.finish() }
+        trust.resolver.addresses(of: name, on: loop) { result in
+            guard !self.isDecided else { return }
+            switch result {
+            case .success(let addresses):
+                self.release = nil
+                self.address = addresses[0]
+                self.isResolved = true
+                self.spares = addresses.dropFirst()
+                probe.start(self)
+            case .failure(let fault):
+                fault.isOwn
+                    ? self.giveUp(fault.description) : self.fail(.resolve, fault.description)
+            }
+        }
+    }
+
+    /// How long connecting to the address may take, so that the ones after it have their share.
+    var timeToConnect: TimeAmount {
+        let left = started + TimeAmount(timeout) - .now()
+        // With the last one, the attempt's own deadline comes first.
+        return spares.isEmpty
+            ? left + .seconds(1)
+            : .nanoseconds(max(1, left.nanoseconds / Int64(spares.count + 1)))
+    }
+
+    /// Goes on with the next address of the host; false if there is none.
+    ///
+    /// - Parameter error: why there was no connection to this one.
+    func takeNextAddress(after error: any Error, from source: IPAddress?) -> Bool {
+        guard !isDecided, let next = spares.popFirst() else { return false }
+        if !isOwn(error, from: source) { failureBefore = (address, error) }
+        address = next
+        return true
+    }
+
+    /// What to tell of a host that none of its addresses connects to: this machine's own faults
+    /// (no IPv6, say) are no news where another address failed by itself.
+    func worstFailure(_ error: any Error, from source: IPAddress?) -> any Error {
+        guard isOwn(error, from: source), let failureBefore else { return error }
+        address = failureBefore.address
+        return failureBefore.error
+    }
+
+    private func isOwn(_ error: any Error, from source: IPAddress?) -> Bool {
+        error is OwnFault || (error as? IOError).map { isOwnFault($0, source: source) } == true
+    }
+
+    /// Sends a datagram once more if there is no decision after half of the time: that one was lost on
+    /// the way says nothing about the origin.
+    func resend(_ send: @escaping () -> Void) {
+        let current = channel
+        loop.assumeIsolated().scheduleTask(in: TimeAmount(timeout / 2)) {
+            // It may have gone on to TCP meanwhile.
+            guard !self.isDecided, let channel = self.channel, channel === current,
+                channel.isActive
+            else { return }
+            send()
         }
     }
 
@@ -191,10 +299,14 @@ final class ProbeAttempt {
 }
 
 /// What the attempts of one checker share: the trust of monitors with TLS, made once for each set of
-/// authorities and kept until a reload; files of results; turns of programs.
+/// authorities and kept until a reload; files of results; turns of programs; names; reports.
 final class TrustCache {
     let files = FileCache()
+    let resolver: HostResolver
     let commands = CommandTurns()
+    let reports = ReportStore()
+
+    init(resolver: HostResolver = HostResolver()) { self.resolver = resolver }
 
     private struct Key: Hashable {
         var trust: TLSContext.Trust
@@ -214,8 +326,18 @@ final class TrustCache {
         return context
     }
 
-    /// Forgets all, so that changed system authorities are seen.
-    func removeAll() { contexts = [:] }
+    /// Forgets what can be read again, so that changed system authorities are seen.
+    func removeAll() {
+        contexts = [:]
+        files.removeAll()
+    }
+
+    /// Leaves the loop alone from now on; all attempts have ended.
+    func close() {
+        files.close()
+        resolver.close()
+        commands.close()
+    }
 }
 
 /// The system's words for an error number, in lower case: `connection refused`.

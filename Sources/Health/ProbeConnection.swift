@@ -61,8 +61,7 @@ extension ProbeAttempt {
     func connect(to endpoint: Endpoint, _ handlers: @escaping () throws -> [any ChannelHandler]) {
         let bound = NIOLoopBound((self, handlers), eventLoop: loop)
         var bootstrap = ClientBootstrap(group: loop)
-            // The attempt's own deadline comes first.
-            .connectTimeout(TimeAmount(timeout) + .seconds(1))
+            .connectTimeout(timeToConnect)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try bound.value.0.prepare(channel, bound.value.1())
@@ -88,7 +87,10 @@ extension ProbeAttempt {
                 switch result {
                 case .success(let channel): self.finish(with: channel)
                 case .failure(let error):
-                    self.fail(error, from: source)
+                    if self.takeNextAddress(after: error, from: source) {
+                        return self.connect(to: endpoint, bound.value.1)
+                    }
+                    self.fail(self.worstFailure(error, from: source), from: source)
                     self.finish()
                 }
             }

@@ -4,11 +4,12 @@
 
 /// How far a probe got.
 public enum ProbeStep: String, Sendable, Hashable, CaseIterable, Codable {
-    case connect, handshake, send, status, body
+    case resolve, connect, handshake, send, status, body
 
     /// What the probe was doing when its time ran out.
     var whileInWords: String {
         switch self {
+        case .resolve: "resolving the host"
         case .connect: "connecting"
         case .handshake: "in the TLS handshake"
         case .send: "sending the request"

@@ -11,7 +11,8 @@
 //         # host: mail.example.com  # with starttls required: the name the certificate is for
 //         # source: 192.0.2.1       # ask from this address of this machine, or [IPv4, IPv6]
 //
-// With `starttls: true` there are `insecure: false` and `ca_file` too, as in TLSSettings.
+// With `starttls: true` there are `insecure: false`, `ca_file` and `min_days` too, as in
+// TLSSettings.
 
 internal import Cryptography
 internal import NIOCore
@@ -48,22 +49,80 @@ struct SMTPProbe: Probe {
     }
 }
 
+/// Takes replies out of what a server sends (RFC 5321, section 4.2).
+struct SMTPReader {
+    struct Reply: Equatable {
+        /// 200 to 599.
+        var code: Int
+        /// The lines, without their ends, whatever octets they have.
+        var lines: [String]
+    }
+
+    /// Why it is no reply, in words.
+    struct Fault: Error, Equatable, CustomStringConvertible {
+        let description: String
+    }
+
+    /// More than RFC 5321, section 4.5.3.1.5 allows a line of a reply to have.
+    static let lineLimit = 1_024
+    static let lineCount = 100
+
+    private var received: ArraySlice<UInt8> = []
+    private var reply: Reply?
+
+    /// Whether all that was fed is used up.
+    var isEmpty: Bool { received.isEmpty && reply == nil }
+
+    mutating func feed(_ octets: some Sequence<UInt8>) { received += octets }
+
+    /// The next whole reply, if there is one.
+    mutating func next() throws(Fault) -> Reply? {
+        while let line = try nextLine() {
+            let text = String(decoding: line, as: UTF8.self)
+            let digits = line.prefix(3)
+            let separator = line.dropFirst(3).first
+            guard digits.count == 3, digits.allSatisfy({ (0x30...0x39).contains($0) }),
+                (0x32...0x35).contains(digits[line.startIndex]),
+                separator == nil || separator == 0x20 || separator == UInt8(ascii: "-")
+            else { throw Fault(description: "what came is not SMTP: \(text.quoted)") }
+            let code = digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+            // "220-" and then "554 " is a 554: it is the last line that counts, as clients have it.
+            let lines = (reply?.lines ?? []) + [text]
+            guard lines.count <= Self.lineCount else {
+                throw Fault(description: "a reply of more than \(Self.lineCount) lines")
+            }
+            reply = Reply(code: code, lines: lines)
+            if separator != UInt8(ascii: "-") {
+                defer { reply = nil }
+                return reply
+            }
+        }
+        return nil
+    }
+
+    private mutating func nextLine() throws(Fault) -> ArraySlice<UInt8>? {
+        let end = received.firstIndex(of: 10)
+        guard (end ?? received.endIndex) - received.startIndex <= Self.lineLimit else {
+            throw Fault(description: "a line of more than \(Self.lineLimit) octets")
+        }
+        guard let end else { return nil }
+        let line = received[..<end]
+        received = received[(end + 1)...]
+        return line.last == 13 ? line.dropLast() : line
+    }
+}
+
 /// Goes through the dialogue, one reply after the other.
 private final class SMTPProbeHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
-
-    /// More than RFC 5321, section 4.5.3.1.5 allows a line of a reply to have.
-    private static let lineLimit = 1_024
-    private static let lineCount = 100
 
     private enum State { case banner, greeted, startingTLS, secure }
 
     private let probe: SMTPProbe
     private let attempt: ProbeAttempt
     private var state = State.banner
-    private var received = ByteBuffer()
-    private var lines: [String] = []
+    private var reader = SMTPReader()
 
     init(_ probe: SMTPProbe, _ attempt: ProbeAttempt) {
         self.probe = probe
@@ -81,48 +140,26 @@ private final class SMTPProbeHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var piece = unwrapInboundIn(data)
-        received.writeBuffer(&piece)
-        while !attempt.isDecided, state != .secure, let line = nextLine() {
-            lines.append(line)
-            let separator = line.utf8.dropFirst(3).first
-            guard line.utf8.count >= 3, Int(line.prefix(3)) != nil,
-                separator == nil || separator == 0x20 || separator == UInt8(ascii: "-")
-            else {
-                return attempt.fail(.status, "what came is not SMTP: \(line.quoted)")
+        guard state != .secure else { return }
+        reader.feed(unwrapInboundIn(data).readableBytesView)
+        do throws(SMTPReader.Fault) {
+            while !attempt.isDecided, state != .secure, let reply = try reader.next() {
+                judge(reply, context)
             }
-            guard lines.count <= Self.lineCount else {
-                return attempt.fail(.status, "a reply of more than \(Self.lineCount) lines")
-            }
-            if separator != UInt8(ascii: "-") {
-                reply(line, context)
-                lines = []
-            }
+        } catch {
+            attempt.fail(.status, error.description)
         }
     }
 
-    private func nextLine() -> String? {
-        let view = received.readableBytesView
-        guard let end = view.firstIndex(of: 10) else {
-            if view.count > Self.lineLimit {
-                attempt.fail(.status, "a line of more than \(Self.lineLimit) octets")
-            }
-            return nil
-        }
-        let line = view[..<end]
-        let text = String(decoding: line.last == 13 ? line.dropLast() : line, as: UTF8.self)
-        received.moveReaderIndex(to: end + 1)
-        return text
-    }
-
-    private func reply(_ line: String, _ context: ChannelHandlerContext) {
+    private func judge(_ reply: SMTPReader.Reply, _ context: ChannelHandlerContext) {
         let (expected, asked) =
             switch state {
-            case .banner: ("220", "the connection")
-            case .greeted: ("250", "EHLO")
-            case .startingTLS, .secure: ("220", "STARTTLS")
+            case .banner: (220, "the connection")
+            case .greeted: (250, "EHLO")
+            case .startingTLS, .secure: (220, "STARTTLS")
             }
-        guard line.hasPrefix(expected) else {
+        guard reply.code == expected else {
+            let line = reply.lines.last ?? ""
             return attempt.fail(.status, "\(line.quoted) to \(asked), expected \(expected)")
         }
         switch state {
@@ -132,9 +169,10 @@ private final class SMTPProbeHandler: ChannelInboundHandler {
             send("EHLO \(greeting(context))", context)
         case .greeted where probe.tls == nil:
             send("QUIT", context)
-            attempt.pass("\(line.prefix(3)) to EHLO")
+            attempt.pass("\(reply.code) to EHLO")
         case .greeted:
-            guard lines.contains(where: { $0.dropFirst(4).uppercased() == "STARTTLS" }) else {
+            // The keyword alone, after the code (RFC 3207, section 2).
+            guard reply.lines.contains(where: { $0.dropFirst(4).uppercased() == "STARTTLS" }) else {
                 return attempt.fail(.status, "STARTTLS is not offered")
             }
             attempt.enter(.handshake, "waiting for the answer to STARTTLS")
@@ -147,7 +185,7 @@ private final class SMTPProbeHandler: ChannelInboundHandler {
 
     private func secure(_ context: ChannelHandlerContext) {
         // What somebody put in before TLS is not to be taken for what comes within it.
-        guard received.readableBytes == 0 else {
+        guard reader.isEmpty else {
             return attempt.fail(.handshake, "plaintext after the answer to STARTTLS")
         }
         do {

@@ -14,16 +14,41 @@ final class TLSClientHandler: ChannelDuplexHandler {
 
     private var client: TLSClient
     private let attempt: ProbeAttempt
+    private let leastDays: Int?
     private var isReady = false
     private var isOver = false
 
-    init(_ client: consuming TLSClient, _ attempt: ProbeAttempt) {
+    /// - Parameter leastDays: for how many days the certificates have to hold yet.
+    init(_ client: consuming TLSClient, _ attempt: ProbeAttempt, leastDays: Int?) {
         self.client = client
         self.attempt = attempt
+        self.leastDays = leastDays
     }
 
-    /// When the server's certificate ends, in seconds since 1970; nil before the handshake is done.
-    var certificateEnd: Int64? { isReady ? client.certificateEnd : nil }
+    /// When a certificate ends first, in words: `certificate ends in 30 days`.
+    private(set) var endInWords = ""
+
+    /// Looks at the certificates' days; false if they are too few, which is then decided.
+    private func judgeDays() -> Bool {
+        guard let end = client.certificateEnd else {
+            attempt.fail(.handshake, "the server showed no certificate")
+            return false
+        }
+        let days = Self.days(until: end.seconds, now: .now())
+        let whose = end.authority.map { "certificate of the authority \($0.quoted)" }
+        endInWords =
+            (whose ?? "certificate")
+            + (days < 0 ? " has expired" : " ends in \(days) day\(days == 1 ? "" : "s")")
+        guard let leastDays, days < leastDays else { return true }
+        attempt.fail(.handshake, "\(endInWords), expected at least \(leastDays)")
+        return false
+    }
+
+    /// Whole days from `now` to a certificate's end, in seconds since 1970; negative after it.
+    static func days(until end: Int64, now: Timestamp) -> Int {
+        let seconds = Double(end) - Double(now.nanoseconds) / 1e9
+        return Int((seconds / 86_400).rounded(.down))
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         if context.channel.isActive { begin(context) }
@@ -65,6 +90,7 @@ final class TLSClientHandler: ChannelDuplexHandler {
                 flush(context)
                 guard isDone else { return }
                 isReady = true
+                guard judgeDays() else { return }
                 context.fireChannelActive()
             }
             while !isOver, !attempt.isDecided {

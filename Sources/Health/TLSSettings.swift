@@ -4,6 +4,10 @@
 //     insecure: false         # true takes any certificate, and host may be left out
 //     # ca_file: ca.pem       # trust these authorities only; default: those of the system;
 //                             # relative to this file's directory
+//     # min_days: 14          # fail if the certificate, or one of those above it that verify it,
+//                             # ends in fewer whole days; default: no look at it
+//
+// With `insecure: true` nothing is verified, and `min_days` is about the server's own certificate.
 
 internal import Cryptography
 internal import DNSWire
@@ -13,15 +17,24 @@ internal import Settings
 /// How the other side of a TLS connection is verified.
 struct TLSSettings: Sendable, Hashable {
     /// Keys beside `host`, which the owner reads.
-    static let keys = ["insecure", "ca_file"]
+    static let keys = ["insecure", "ca_file", "min_days"]
+    /// Public authorities give 398 days at the most; private ones often ten years.
+    private static let days = 0...3_650
 
     let trust: TLSContext.Trust
     let host: String?
+    let leastDays: Int?
 
     init?(_ settings: SettingsMapping, host: String?, _ diagnostics: inout Diagnostics) {
         let errorsBefore = diagnostics.errorCount
         let insecure = settings["insecure"]?.boolean(&diagnostics) ?? false
         let authorities = settings["ca_file"].flatMap { Self.authorities($0, &diagnostics) }
+        leastDays = settings["min_days"].flatMap { $0.integer(in: Self.days, &diagnostics) }
+        if insecure, let unused = settings["ca_file"] {
+            diagnostics.error(
+                at: unused.position,
+                "\(unused.path): insecure: true asks no authority; remove one of the two")
+        }
         if insecure, let place = settings["insecure"] {
             diagnostics.warning(
                 at: place.position,
@@ -33,6 +46,13 @@ struct TLSSettings: Sendable, Hashable {
                 at: settings.position,
                 "\(subject)the key \"host\" is missing; it names whom the certificate has "
                     + "to be for (or set insecure: true to take any)")
+        }
+        if !insecure, settings["ca_file"] == nil, !TLSContext.systemHasAuthorities {
+            let subject = settings.path.isEmpty ? "" : "\(settings.path): "
+            diagnostics.error(
+                at: settings.position,
+                "\(subject)this system has no authorities to verify certificates by; install its "
+                    + "package ca-certificates, or name a file of them as \"ca_file\"")
         }
         guard diagnostics.errorCount == errorsBefore else { return nil }
         self.host = host
@@ -72,12 +92,18 @@ struct TLSSettings: Sendable, Hashable {
     /// - Parameter protocols: what to offer by ALPN.
     func handler(
         _ attempt: ProbeAttempt, protocols: [String] = []
-    ) throws(TLSError) -> TLSClientHandler {
-        let context = try attempt.trust.context(for: trust, protocols: protocols)
+    ) throws(OwnFault) -> TLSClientHandler {
         let peer = host.map { host in
             IPAddress(host).map { TLSClient.Peer.address($0.octets) } ?? .host(host)
         }
-        return TLSClientHandler(try TLSClient(context, peer: peer), attempt)
+        do throws(TLSError) {
+            let context = try attempt.trust.context(for: trust, protocols: protocols)
+            return TLSClientHandler(
+                try TLSClient(context, peer: peer), attempt, leastDays: leastDays)
+        } catch {
+            // Nothing was sent: whatever it is, it is here.
+            throw OwnFault(description: "no TLS here: \(error)")
+        }
     }
 
     // MARK: - Authorities

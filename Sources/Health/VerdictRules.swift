@@ -106,8 +106,9 @@ extension VerdictRules {
     init(
         _ settings: SettingsMapping, of probe: any Probe.Type, _ diagnostics: inout Diagnostics
     ) {
-        rise = settings["rise"]?.integer(in: Self.counts, &diagnostics) ?? rise
-        fall = settings["fall"]?.integer(in: Self.counts, &diagnostics) ?? fall
+        let counts = probe.defaultCounts
+        rise = settings["rise"]?.integer(in: Self.counts, &diagnostics) ?? counts.rise
+        fall = settings["fall"]?.integer(in: Self.counts, &diagnostics) ?? counts.fall
         retries = settings["retries"]?.integer(in: Self.retryCounts, &diagnostics) ?? retries
         start = settings["start"]?.choice(Start.self, &diagnostics) ?? start
         holdDown = settings["hold_down"]?.duration(in: Self.waits, &diagnostics) ?? holdDown

@@ -236,7 +236,19 @@ final class Watch {
             due.map { $0 + TimeAmount(schedule.period) } ?? born + TimeAmount(schedule.offset)
         let moment = max(next, loop.now)
         due = moment
-        timer = loop.assumeIsolated().scheduleTask(deadline: moment, probe)
+        timer = loop.assumeIsolated().scheduleTask(deadline: moment) {
+            self.timer = nil
+            probe()
+        }
+    }
+
+    /// Makes it due right now without a change of its rhythm; false if it is under way already.
+    func hasten() -> Bool {
+        guard let timer else { return false }
+        timer.cancel()
+        self.timer = nil
+        due = due.map { $0 - TimeAmount(schedule.period) }
+        return true
     }
 
     func retire() {

@@ -15,7 +15,8 @@
 //         ping: false                   # true: send a ping, and wait for its pong
 //         # source: 192.0.2.1           # ask from this address of this machine, or [IPv4, IPv6]
 //
-// With `tls: true` there are `insecure: false` and `ca_file` too, as in TLSSettings.
+// With `tls: true` there are `insecure: false`, `ca_file` and `min_days` too, as in
+// TLSSettings.
 
 internal import Cryptography
 internal import NIOCore
@@ -53,6 +54,13 @@ struct WebSocketProbe: Probe {
             {
                 setting.expected("an origin, as https://www.example.com", &diagnostics)
             }
+        }
+        if let setting = settings["origin"],
+            request?.fields.contains(where: { $0.name.lowercased() == "origin" }) == true
+        {
+            diagnostics.error(
+                at: setting.position,
+                "\(setting.path): there is a header Origin, too; remove one of the two")
         }
         subprotocol = settings["subprotocol"]?.text
         if let setting = settings["subprotocol"], !HTTPRequest.isToken(subprotocol ?? "") {
@@ -180,107 +188,5 @@ private final class WebSocketUpgrade: ChannelInboundHandler, RemovableChannelHan
         } catch {
             attempt.fail(error)
         }
-    }
-}
-
-/// Speaks in frames (RFC 6455, section 5.2): a ping if there is to be one, and a goodbye.
-private final class WebSocketFrames: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    private enum Opcode {
-        static let close: UInt8 = 8
-        static let ping: UInt8 = 9
-        static let pong: UInt8 = 10
-    }
-
-    private let attempt: ProbeAttempt
-    private let sendsPing: Bool
-    private let token = Array("rhumb".utf8)
-    /// Bounded by what an attempt takes at all.
-    private var received = ByteBuffer()
-    /// From when on it may send, until it is gone.
-    private var context: ChannelHandlerContext?
-    private var hasBegun = false
-
-    init(_ attempt: ProbeAttempt, sendsPing: Bool) {
-        self.attempt = attempt
-        self.sendsPing = sendsPing
-    }
-
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
-
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
-
-    /// The connection is all its own.
-    func begin() {
-        guard let context, !attempt.isDecided else { return }
-        hasBegun = true
-        guard sendsPing else { return leave(context, "upgraded") }
-        attempt.enter(.body, "waiting for the pong")
-        send(Opcode.ping, token, context)
-        hear(context)
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var piece = unwrapInboundIn(data)
-        received.writeBuffer(&piece)
-        hear(context)
-    }
-
-    private func hear(_ context: ChannelHandlerContext) {
-        while hasBegun, !attempt.isDecided, let (head, payload) = nextFrame() {
-            if head == 0x80 | Opcode.pong, payload.readableBytesView.elementsEqual(token) {
-                leave(context, "upgraded, ping answered")
-            } else if head & 0xF == Opcode.close {
-                attempt.fail(.body, "the origin closed the websocket before the pong")
-            }
-        }
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        attempt.fail(.body, "connection closed by the origin before the pong")
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        attempt.fail(error)
-    }
-
-    private func leave(_ context: ChannelHandlerContext, _ words: String) {
-        // Status 1000, a normal closure.
-        send(Opcode.close, [0x03, 0xE8], context)
-        attempt.pass(words)
-    }
-
-    /// Payloads are masked, as those of clients have to be (RFC 6455, section 5.3).
-    private func send(_ opcode: UInt8, _ payload: [UInt8], _ context: ChannelHandlerContext) {
-        let mask = (0..<4).map { _ in UInt8.random(in: 0...255) }
-        let masked = payload.enumerated().map { $1 ^ mask[$0 & 3] }
-        let frame = [0x80 | opcode, 0x80 | UInt8(payload.count)] + mask + masked
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: frame)), promise: nil)
-    }
-
-    /// Takes a whole frame, if there is one: its first octet, and the payload.
-    private func nextFrame() -> (UInt8, ByteBuffer)? {
-        let start = received.readerIndex
-        guard let head: UInt8 = received.getInteger(at: start),
-            let second: UInt8 = received.getInteger(at: start + 1)
-        else { return nil }
-        guard second & 0x80 == 0 else {
-            attempt.fail(.body, "a masked frame, which servers must not send")
-            return nil
-        }
-        var (length, width) = (Int(second), 0)
-        if second == 126 {
-            guard let long: UInt16 = received.getInteger(at: start + 2) else { return nil }
-            (length, width) = (Int(long), 2)
-        } else if second == 127 {
-            guard let long: UInt64 = received.getInteger(at: start + 2) else { return nil }
-            // More than is ever taken stays incomplete.
-            (length, width) = (Int(min(long, UInt64(ProbeLimit.received) * 2)), 8)
-        }
-        guard received.readableBytes >= 2 + width + length else { return nil }
-        received.moveReaderIndex(forwardBy: 2 + width)
-        return received.readSlice(length: length).map { (head, $0) }
     }
 }

@@ -102,7 +102,7 @@ extension Steering {
 
 /// One address of an origin, or its host: what the checker probes and the health table knows by index.
 public struct SteeredAddress: Hashable, Sendable {
-    /// Of a host, where it is checked; unspecified (0.0.0.0) if nowhere.
+    /// Of a host, where it is checked; unspecified (0.0.0.0) if that is for its name to say.
     public var address: IPAddress
     /// Indexes into `SteeringConfiguration.pools`, and the pool's `origins`.
     public var pool: Int

@@ -8,7 +8,7 @@
 //   europe:
 //     monitor: web
 //     origins:
-//       vendor: { host: eu.lb.vendor.example, check_address: 192.0.2.10 }
+//       vendor: { host: eu.lb.vendor.example }      # a probe resolves it, unless a check_address is given
 //   america: { origins: { vendor: { host: us.lb.vendor.example } } }   # not checked
 // services:
 //   web: { rules: [{ pools: [europe, america] }] }
@@ -68,18 +68,6 @@ extension PoolFileParser {
             at: origin.position,
             "\(path): has \(has(origin)), and \"\(first.name)\" at \(first.position) has"
                 + " \(has(first)); give all origins of a pool the same, or make two pools")
-    }
-
-    /// Reports a host that nobody says where to check.
-    func checkCheckAddress(
-        _ origin: Origin, _ path: String, _ monitor: SettingsValue?,
-        _ diagnostics: inout Diagnostics
-    ) {
-        guard origin.host != nil, origin.checkAddress == nil, let monitor else { return }
-        diagnostics.error(
-            at: origin.position,
-            "\(path): the monitor at \(monitor.position) asks an address, and Rhumb resolves no"
-                + " names; add \"check_address: ADDRESS\" to this origin, or remove the monitor")
     }
 
     /// Reports what a pool of hosts says of answers with several origins.

@@ -40,8 +40,7 @@ extension PoolFileParser {
         let stated = settings["policy"].flatMap { $0.choice(OriginPolicy.self, &diagnostics) }
         guard let value = settings.required("origins", &diagnostics) else { return nil }
         let errorsBefore = diagnostics.errorCount
-        let (origins, statesWeight) = parseOrigins(
-            value, stated, settings["monitor"], &diagnostics)
+        let (origins, statesWeight) = parseOrigins(value, stated, &diagnostics)
         // With an origin or address left out, what is said of the pool as a whole would mislead.
         guard !origins.isEmpty, diagnostics.errorCount == errorsBefore else { return nil }
         let minimumHealthy =
@@ -177,8 +176,7 @@ extension PoolFileParser {
     // MARK: - Origins
 
     private func parseOrigins(
-        _ value: SettingsValue, _ policy: OriginPolicy?, _ monitor: SettingsValue?,
-        _ diagnostics: inout Diagnostics
+        _ value: SettingsValue, _ policy: OriginPolicy?, _ diagnostics: inout Diagnostics
     ) -> (origins: [Origin], statesWeight: Bool) {
         guard let entries = value.namedEntries(&diagnostics) else { return ([], false) }
         if entries.count > SteeringLimit.originsPerPool {
@@ -212,7 +210,6 @@ extension PoolFileParser {
                 host: place.host, weight: weight ?? 1,
                 checkAddress: parseCheckAddress(settings["check_address"], &diagnostics))
             checkKind(origin, origins.first ?? origin, entry.value.path, &diagnostics)
-            checkCheckAddress(origin, entry.value.path, monitor, &diagnostics)
             origins.append(origin)
         }
         if entries.isEmpty {

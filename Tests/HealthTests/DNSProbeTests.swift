@@ -109,6 +109,38 @@ extension Alone {
                 })
         }
 
+        @Test("a datagram that is lost is sent a second time, and not a third")
+        func lost() async throws {
+            let asked = Mutex(0)
+            let a = record(1, [192, 0, 2, 1])
+            try await expect(
+                "NOERROR, A 192.0.2.1",
+                of: found("", timeout: "2s") { query in
+                    let count = asked.withLock { count in
+                        count += 1
+                        return count
+                    }
+                    return count == 2 ? [answer(query, records: [a])] : []
+                })
+            #expect(asked.withLock { $0 } == 2)
+            try await expect(
+                "status: timeout after 300ms while waiting for the answer",
+                of: found("", timeout: "300ms") { _ in
+                    asked.withLock { $0 += 1 }
+                    return []
+                })
+            #expect(asked.withLock { $0 } == 4)
+        }
+
+        @Test("a record of another class is none of the type")
+        func otherClass() async throws {
+            let a = record(1, [192, 0, 2, 1])
+            let chaos = a[..<5] + [3] + a[6...]
+            try await expect(
+                "body: NOERROR, but no A record",
+                of: found("") { [answer($0, records: [Array(chaos)])] })
+        }
+
         @Test("datagrams that do not answer the question are not looked at")
         func strangers() async throws {
             let a = record(1, [192, 0, 2, 1])

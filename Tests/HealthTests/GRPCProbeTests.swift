@@ -53,6 +53,63 @@ extension Alone {
             }
         }
 
+        @Test(
+            "what HTTP/2 servers may and must not do ends in a reason",
+            arguments: [
+                ("goodbye", "SERVING"),
+                ("goodbye-before", "status: connection closed by the origin (0x0 No Error)"),
+                ("error", "status: connection closed by the origin (0xb Enhance Your Calm)"),
+                ("bomb", "status: the server does not speak HTTP/2 rightly"),
+                ("continuations", "status: the server does not speak HTTP/2 rightly"),
+                ("pings", "status: the server does not speak HTTP/2 rightly"),
+                ("settings", "status: the server does not speak HTTP/2 rightly"),
+                ("silent", "status: timeout after 300ms while waiting for the health"),
+                ("half", "status: timeout after 300ms while waiting for the health"),
+            ])
+        func frames(mode: String, expected: String) async throws {
+            let directory = try TemporaryDirectory()
+            try directory.write(frameServer, to: "server.py")
+            let server = try ServerProgram(
+                ["python3", "-u", "server.py", mode], in: directory.path, portAfter: "port ")
+            defer { server.stop() }
+            let timeout = expected.contains("timeout") ? "300ms" : "10s"
+            let yaml = "{type: grpc, timeout: \(timeout), port: \(server.port)}"
+            let found = try await probe(monitor(yaml)).outcome.description
+            #expect(found.hasPrefix(expected), "\(found)")
+        }
+
+        /// Speaks HTTP/2 by hand: it reads the preface and a request, and sends frames of its own mind.
+        private let frameServer = """
+            import socket, struct, sys, time
+            def frame(kind, flags, stream, payload=b""):
+                return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+            listener = socket.create_server(("127.0.0.1", 0))
+            print("port", listener.getsockname()[1], flush=True)
+            client, _ = listener.accept()
+            client.settimeout(1)
+            heard = b""
+            try:
+                while b"grpc.health" not in heard and len(heard) < 150: heard += client.recv(4096)
+            except OSError: pass
+            client.settimeout(None)
+            settings = frame(4, 0, 0) + frame(4, 1, 0)
+            answer = frame(1, 4, 1, b"\\x88") + frame(0, 0, 1, b"\\0\\0\\0\\0\\2\\x08\\1")
+            answer += frame(1, 5, 1, b"\\0\\x0bgrpc-status\\x010")
+            bye = lambda last, code: frame(7, 0, 0, struct.pack(">II", last, code))
+            big = b"\\x40\\x01a\\x7f\\xa1\\x1e" + b"x" * 4000  # one entry of the table, of 4,000 octets
+            said = {
+                "goodbye": bye(1, 0) + answer, "goodbye-before": bye(0, 0), "error": bye(1, 11),
+                "bomb": frame(1, 4, 1, b"\\x88" + big + b"\\xbe" * 8000),
+                "continuations": frame(1, 0, 1, b"\\x88") + frame(9, 0, 1) * 500,
+                "pings": frame(6, 0, 0, b"12345678") * 5000, "settings": frame(4, 0, 0) * 5000,
+                "silent": b"", "half": answer[:20],
+            }[sys.argv[1]]
+            try:
+                client.sendall((b"" if sys.argv[1] == "silent" else settings) + said)
+                while client.recv(4096): pass
+            except OSError: pass
+            """
+
         @Test("what is no HTTP/2 fails in words")
         func foreign() async throws {
             let result = try await outcome(

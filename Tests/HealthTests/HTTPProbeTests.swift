@@ -67,6 +67,17 @@ extension Alone {
                 (
                     "expect: {matches: '^o[jk]$'}", ok, "status 200, body has /^o[jk]$/"
                 ),
+                // The end of what is looked at is not that of the body.
+                (
+                    "expect: {matches: 'x$'}",
+                    "HTTP/1.1 200 OK\r\n\r\n" + String(repeating: "x", count: 65_536),
+                    "status 200, body has /x$/"
+                ),
+                (
+                    "expect: {matches: 'x$'}",
+                    "HTTP/1.1 200 OK\r\n\r\n" + String(repeating: "x", count: 65_537),
+                    "body: /x$/ not in the first 65536 octets"
+                ),
                 (
                     "expect: {matches: '^k'}", ok, "body: /^k/ not in the 2 octets of it"
                 ),

@@ -31,7 +31,7 @@ extension Alone {
             #expect(
                 try await shell("echo all is well; echo not this") == "exit status 0: all is well")
             #expect(try await shell("echo no >&2; exit 3") == "status: exit status 3: no")
-            #expect(try await shell("kill -TERM $$") == "status: killed by signal 15")
+            #expect(try await shell("kill -TERM $$") == "not probed: killed by signal 15")
             #expect(
                 try await shell("printf 'a\\033[31mb\\tc'; exit 2")
                     == "status: exit status 2: a [31mb c")
@@ -99,6 +99,13 @@ extension Alone {
             #expect(
                 try await shell("exec >/dev/null 2>&1; sleep 0.1; exit 3")
                     == "status: exit status 3")
+        }
+
+        @Test("a directory is no program")
+        func directory() {
+            #expect(
+                findings("{type: command, command: [/usr/bin]}")
+                    .hasSuffix("cannot run /usr/bin: it is not a regular file"))
         }
 
         @Test("so many programs run at a time; who does not get a turn is not judged")
@@ -180,6 +187,35 @@ extension Alone {
                     == "not probed: /nowhere/results: no such file or directory")
         }
 
+        @Test("what comes from the future is no better than what is old")
+        func future() async throws {
+            #expect(try await found("127.0.0.1 up", age: -200) == "marked up")
+            let text = try await found("127.0.0.1 up", age: -4_000)
+            #expect(text.hasPrefix("not probed: results was written 1h"), "\(text)")
+            #expect(text.hasSuffix(" in the future, max_age: 5m"), "\(text)")
+        }
+
+        @Test("with stale: down, no result is a failure; what cannot be read never is")
+        func stale() async throws {
+            #expect(
+                try await found("127.0.0.1 up", ", stale: down", age: 301)
+                    == "status: results was written 5m1s ago, max_age: 5m")
+            #expect(
+                try await found("10.0.0.1 up", ", stale: down")
+                    == "status: results has no line for 127.0.0.1")
+            #expect(try await found("127.0.0.1 up", ", stale: down") == "marked up")
+            #expect(
+                try await found("127.0.0.1 up\nx", ", stale: down")
+                    == "not probed: results: line 2: expected \"ADDRESS up\" or \"down\"")
+            #expect(
+                try await found("127.0.0.1 up", ", stale: keep", age: 301)
+                    == "not probed: results was written 5m1s ago, max_age: 5m")
+            let missing = try monitor("{type: file, path: /nowhere/results, stale: down}")
+            #expect(
+                try await probe(missing).outcome.description
+                    == "status: /nowhere/results: no such file or directory")
+        }
+
         @Test("a file is read again when it has changed, and then only")
         func cache() async throws {
             let directory = try TemporaryDirectory()
@@ -187,7 +223,13 @@ extension Alone {
             let loop = MultiThreadedEventLoopGroup.singleton.next()
             let cache = try await loop.submit { NIOLoopBound(FileCache(), eventLoop: loop) }.get()
             let read: () async throws -> FileResults = {
-                try await loop.flatSubmit { cache.value.results(of: path, on: loop) }.get()
+                try await loop.flatSubmit {
+                    let promise = loop.makePromise(of: FileResults.self)
+                    cache.value.results(of: path, on: loop) {
+                        promise.completeWith($0.mapError { $0 as any Error })
+                    }
+                    return promise.futureResult
+                }.get()
             }
             try directory.write("127.0.0.1 up", to: "results")
             #expect(try await read().lines["127.0.0.1"]?.isUp == true)

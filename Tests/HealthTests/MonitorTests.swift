@@ -146,6 +146,22 @@ struct MonitorTests {
             ),
             ("{type: tls}", "the key \"host\" is missing; it names whom the certificate"),
             ("{type: tls, host: a.test, min_days: -1}", "min_days: expected a whole number"),
+            ("{type: http, min_days: 9}", "unknown key \"min_days\""),
+            ("{type: smtp, min_days: 9}", "min_days: there is no TLS here; set starttls: true"),
+            (
+                "{type: https, insecure: true, ca_file: /none}",
+                "ca_file: insecure: true asks no authority; remove one of the two"
+            ),
+            (
+                "{type: dns, name: a.test, expect: {rcode: NXDOMAIN, answer: 192.0.2.1}}",
+                "expect.answer: only an answer with NOERROR has records"
+            ),
+            (
+                "{type: websocket, origin: https://a.test, headers: {origin: x}}",
+                "origin: there is a header Origin, too; remove one of the two"
+            ),
+            ("{type: push, max_age: 0s}", "max_age: expected a duration from 1s to 30d"),
+            ("{type: push, stale: up}", "stale: expected one of keep, down, found \"up\""),
             ("{type: tls, insecure: true}", "f:1:23: warning: insecure: any certificate passes"),
             ("{type: websocket, insecure: true}", "insecure: there is no TLS here; set tls: true"),
             ("{type: websocket, tls: true}", "the key \"host\" is missing; it names whom"),
@@ -328,7 +344,7 @@ struct MonitorTests {
         "grpc": "{type: grpc, port: 50051}",
         "command": "{type: command, command: [/usr/bin/test, -n, '{address}']}",
         "file": "{type: file, path: results.txt}",
-        "icmp": "{type: icmp}",
+        "push": "{type: push}", "icmp": "{type: icmp}",
     ]
 
     @Test("the example in the head of each probe's file loads, and has the defaults")
@@ -348,6 +364,29 @@ struct MonitorTests {
             let minimal = try monitor(try #require(Self.minimal[type.type], "\(type.type)"))
             #expect(example.probe.equals(minimal.probe), "\(type.type)")
         }
+    }
+
+    @Test("the examples of docs/monitors.md load, and there is one of each type")
+    func documentedExamples() throws {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+        let file = folder.appendingPathComponent("docs/monitors.md")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        let yaml = try #require(text.split(separator: "```yaml\n").dropFirst().first)
+            .split(separator: "```")[0]
+        var diagnostics = Diagnostics()
+        let value = try #require(
+            parseSettings(String(yaml), file: "monitors.md", diagnostics: &diagnostics))
+        let entries = value.mapping(["monitors"], &diagnostics)?["monitors"]?
+            .namedEntries(&diagnostics)
+        let monitors = (entries ?? []).compactMap {
+            Monitor(name: $0.name, $0.value, &diagnostics)
+        }
+        let faults = diagnostics.sorted.map(\.description)
+        // Where this system allows no ICMP, that one is an error.
+        #expect(faults.allSatisfy { $0.contains("monitors.reachable") }, "\(faults)")
+        let types = Set(monitors.map(\.type)).union(["icmp"])
+        #expect(types == Set(probeTypes.map { $0.type }))
     }
 
     @Test("every key of a probe is documented in the head of its file, or where it is shared")

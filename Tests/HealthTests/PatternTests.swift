@@ -55,7 +55,8 @@ struct PatternTests {
             ("{2}", "nothing to repeat before {"), ("a\\", "ends in a backslash"),
             ("\\1", "\\1 means nothing here"), ("\\b", "\\b means nothing here"),
             ("(?=a)", "only (?:…)"), ("(?<a>b)", "only (?:…)"), ("[z-a]", "does not rise"),
-            ("[a-\\d]", "does not rise"), ("[ä]", "only ASCII in [ ]"),
+            ("[a-\\d]", "does not rise"), ("[[:digit:]]", "classes as [:digit:]"),
+            ("[ä]", "only ASCII in [ ]"),
             ("a{301}", "more than 300 steps"), ("((a{9}){9}){9}", "more than 300 steps"),
             (String(repeating: "(", count: 21), "more than 20 groups"),
         ])

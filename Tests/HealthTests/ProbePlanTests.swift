@@ -61,7 +61,7 @@ struct ProbePlanTests {
         #expect(plan.probeCount == 7)
     }
 
-    @Test("a host is probed at its check_address, and known by its name")
+    @Test("a host is probed at its check_address, or by its name, which it is known by")
     func hosts() throws {
         let file = PoolFile(
             name: "app.yaml",
@@ -74,6 +74,7 @@ struct ProbePlanTests {
                     origins:
                       one: { host: eu.lb.vendor.example., check_address: 192.0.2.1 }
                       two: { host: eu2.lb.vendor.example, check_address: 192.0.2.1 }
+                      three: { host: eu3.lb.vendor.example }
                 services:
                   web: { rules: [{ pools: [eu, static] }] }
                 """)
@@ -91,11 +92,12 @@ struct ProbePlanTests {
         let plan = ProbePlan(
             configuration, addresses: addresses,
             monitors: Monitor.read(configuration.monitors, &diagnostics))
-        #expect(plan.base == HealthTable(count: 4))
+        #expect(plan.base == HealthTable(count: 5))
         #expect(
             plan.targets.map { "\($0.id) \($0.key) \($0.host ?? "")" } == [
                 "2 eu/one/192.0.2.1 eu.lb.vendor.example",
                 "3 eu/two/192.0.2.1 eu2.lb.vendor.example",
+                "4 eu/three/eu3.lb.vendor.example eu3.lb.vendor.example",
             ])
     }
 

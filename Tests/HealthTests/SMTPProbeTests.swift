@@ -15,6 +15,9 @@ extension Alone {
                 ("HTTP/1.1 200 OK\r\n", "status: what came is not SMTP: \"HTTP/1.1 200 OK\""),
                 ("22\r\n", "status: what came is not SMTP: \"22\""),
                 ("220a\r\n", "status: what came is not SMTP: \"220a\""),
+                ("+20 a\r\n", "status: what came is not SMTP: \"+20 a\""),
+                ("220\u{301}a\r\n", "status: what came is not SMTP: \"220\u{301}a\""),
+                ("999 a\r\n", "status: what came is not SMTP: \"999 a\""),
                 (
                     String(repeating: "220-a\r\n", count: 101),
                     "status: a reply of more than 100 lines"

@@ -89,13 +89,58 @@ extension Alone {
         }
 
         @Test(
+            "an authority that ends before its certificates counts, except where nothing is verified"
+        )
+        func authorityEnds() async throws {
+            let certificates = try Certificates()
+            let folder = certificates.directory.path
+            for (name, days) in [("short", "5"), ("long", "30")] {
+                let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+                let isAuthority = name == "short"
+                try run(
+                    ["openssl", "req"] + key + ["-keyout", "\(name).key", "-subj", "/CN=\(name)"]
+                        + (isAuthority
+                            ? ["-x509", "-days", days, "-out", "\(name).pem"]
+                            : ["-out", "\(name).csr"]),
+                    in: folder)
+            }
+            try run(
+                ["openssl", "x509", "-req", "-in", "long.csr", "-CA", "short.pem", "-CAkey"]
+                    + ["short.key", "-days", "30", "-extfile", "names", "-out", "long.pem"],
+                in: folder)
+            let server = try certificates.server("long")
+            defer { server.stop() }
+            for (keys, expected) in [
+                (
+                    "type: tls, host: good.test, ca_file: short.pem",
+                    "certificate of the authority \"short\" ends in 4 days"
+                ),
+                (
+                    "type: https, host: good.test, ca_file: short.pem, min_days: 5",
+                    "handshake: certificate of the authority \"short\" ends in 4 days, "
+                        + "expected at least 5"
+                ),
+                ("type: https, host: good.test, ca_file: short.pem, min_days: 4", "status 200"),
+                ("type: https, insecure: true, min_days: 29", "status 200"),
+                (
+                    "type: https, insecure: true, min_days: 30",
+                    "handshake: certificate ends in 29 days, expected at least 30"
+                ),
+            ] {
+                let yaml = "{\(keys), port: \(server.port)}"
+                let found = try await probe(monitor(yaml, file: "\(folder)/f.yaml"))
+                #expect(found.outcome.description == expected)
+            }
+        }
+
+        @Test(
             "days are whole ones, and negative after the end",
             arguments: [
                 (86_400, 0, 1), (86_399, 0, 0), (0, 0, 0), (-1, 0, -1), (172_800, 1, 1),
             ])
         func days(end: Int64, now: Int64, expected: Int) {
             let time = Timestamp(nanoseconds: now * 1_000_000_000)
-            #expect(TLSProbe.days(until: end, now: time) == expected)
+            #expect(TLSClientHandler.days(until: end, now: time) == expected)
         }
     }
 }

@@ -52,7 +52,9 @@ extension Alone {
                 ("masked", "body: a masked frame, which servers must not send"),
                 ("wrong", "body: timeout after 500ms while waiting for the pong"),
                 ("endless", "body: more than 1048576 octets and no end"),
-                ("huge", "body: timeout after 500ms while waiting for the pong"),
+                ("huge", "body: a frame whose length is not written as it must be"),
+                ("long", "body: timeout after 500ms while waiting for the pong"),
+                ("pinged", "upgraded, ping answered"),
                 ("chatty", "upgraded, ping answered"),
                 ("joined", "upgraded, ping answered"),
             ])
@@ -84,14 +86,57 @@ extension Alone {
             frames = {
                 "close": b"\\x88\\x02\\x03\\xe9", "masked": b"\\x81\\x81\\0\\0\\0\\0x", "wrong": b"\\x8a\\x05other",
                 "huge": b"\\x82\\x7f" + b"\\xff" * 8, "chatty": b"\\x81\\x7e\\x01\\x00" + b"x" * 256 + pong,
+                "long": b"\\x82\\x7f\\x7f" + b"\\xff" * 7, "pinged": b"\\x89\\x02hi",
                 "joined": b"", "endless": b"",
             }[sys.argv[1]]
             client.sendall(head + (pong if sys.argv[1] == "joined" else b"") + frames)
             try:
+                if sys.argv[1] == "pinged":
+                    heard = b""
+                    while len(heard) < 19: heard += client.recv(4096)
+                    mask, said = heard[13:17], heard[17:19]
+                    if heard[11:13] == b"\\x8a\\x82" and bytes(a ^ b for a, b in zip(said, mask)) == b"hi":
+                        client.sendall(pong)
                 while sys.argv[1] == "endless": client.sendall(b"\\x81\\x05hello" * 1000)
                 while client.recv(4096): pass
             except OSError: pass
             """
+
+        @Test(
+            "frames are read as RFC 6455, section 5.2 has them, whatever comes",
+            arguments: [
+                ([0x8A, 1, 7], [WebSocketReader.Frame(opcode: 10, payload: [7])], nil),
+                ([0x81, 2, 7], [WebSocketReader.Frame(opcode: 1, payload: [])], nil),
+                (
+                    [1, 126, 0, 126] + [UInt8](repeating: 9, count: 126) + [0x80, 0, 0x88, 0],
+                    [1, 0, 8].map { WebSocketReader.Frame(opcode: $0, payload: []) }, nil
+                ),
+                ([0x81], [], nil), ([0x8A, 2, 7], [], nil), ([0x82, 127, 0, 0, 0, 0], [], nil),
+                ([0x81, 126, 0, 125], [], "a frame whose length is not written as it must be"),
+                (
+                    [0x81, 127, 0, 0, 0, 0, 0, 0, 255, 255], [],
+                    "a frame whose length is not written as it must be"
+                ),
+                ([0xC1, 0], [], "a frame with bits that no extension was agreed on for"),
+                ([0x83, 0], [], "a frame with bits that no extension was agreed on for"),
+                ([0x09, 0], [], "a control frame that is too long, or in parts"),
+                ([0x89, 126, 0, 200], [], "a control frame that is too long, or in parts"),
+                ([0x81, 0x80], [], "a masked frame, which servers must not send"),
+            ] as [([UInt8], [WebSocketReader.Frame], String?)])
+        func frames(octets: [UInt8], expected: [WebSocketReader.Frame], fault: String?) {
+            for step in [1, octets.count] {
+                var reader = WebSocketReader()
+                var frames: [WebSocketReader.Frame] = []
+                var found: String?
+                for start in stride(from: 0, to: octets.count, by: step) where found == nil {
+                    reader.feed(octets[start..<min(start + step, octets.count)])
+                    do throws(WebSocketReader.Fault) {
+                        while let frame = try reader.next() { frames.append(frame) }
+                    } catch { found = error.description }
+                }
+                #expect(frames == expected && found == fault, "in steps of \(step)")
+            }
+        }
 
         @Test("a real server passes, over TCP and TLS, and is left by a normal closure")
         func real() async throws {

@@ -201,11 +201,6 @@ private let hostFaults: [FaultyFile] = [
         "a.yaml:1:55: error: pools.a.origins.p: has a host name, and \"o\" at a.yaml:1:26 has"
             + " addresses; give all origins of a pool the same, or make two pools"),
     FaultyFile(
-        "monitors: { m: { type: tcp } }\n" + pool("monitor: m, ", "o: { host: a.example.net }"),
-        "a.yaml:2:38: error: pools.a.origins.o: the monitor at a.yaml:2:24 asks an address, and Rhumb"
-            + " resolves no names; add \"check_address: ADDRESS\" to this origin, or remove the monitor"
-    ),
-    FaultyFile(
         pool("policy: all, ", "o: { host: a.example.net }"),
         "a.yaml:1:23: error: pools.a.policy: a pool of host names answers with one of them (RFC 2181,"
             + " section 10.1); use \"policy: weighted\" or \"policy: hash\""),

@@ -41,17 +41,21 @@ func outcome(
 /// Runs one probe against a loopback address, to its end.
 ///
 /// Returns what it found, and how long it took until nothing of it was left.
+///
+/// - Parameter lookUp: what resolves `host`, where the address is 0.0.0.0.
 func probe(
-    _ monitor: Monitor, address: String = "127.0.0.1"
+    _ monitor: Monitor, address: String = "127.0.0.1", host: String? = nil,
+    on loop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next(),
+    lookUp: @escaping HostResolver.LookUp = HostResolver.systemLookUp
 ) async throws -> (outcome: ProbeResult.Outcome, duration: Duration, whole: Duration) {
     guard let address = IPAddress(address) else { throw ProgramError(description: address) }
-    let loop = MultiThreadedEventLoopGroup.singleton.next()
     let start = ContinuousClock.now
     let (outcome, duration) = try await loop.flatSubmit {
         let promise = loop.makePromise(of: (ProbeResult.Outcome, Duration).self)
         var decision: (ProbeResult.Outcome, Duration)?
         let attempt = ProbeAttempt(
-            address, timeout: monitor.timeout, loop: loop, trust: TrustCache(),
+            address, host: host, timeout: monitor.timeout, loop: loop,
+            trust: TrustCache(resolver: HostResolver(lookUp: lookUp)),
             decide: { decision = ($0, $1) },
             end: {
                 if let decision {
@@ -60,7 +64,7 @@ func probe(
                     promise.fail(ProgramError(description: "ended without a decision"))
                 }
             })
-        monitor.probe.start(attempt)
+        attempt.run(monitor.probe)
         return promise.futureResult
     }.get()
     return (outcome, duration, .now - start)
