@@ -71,6 +71,7 @@ struct TLSSettings: Sendable, Hashable {
                     + "remove this, or name an authority with \"ca_file\"")
         }
         guard diagnostics.errorCount == errorsBefore else { return nil }
+        leastDays = nil
         host = peer
         trust = insecure ? .unverified : authorities.map { .authorities(pem: $0) } ?? .system
     }
