@@ -30,6 +30,7 @@ extension SteeringState {
             service: UInt32(truncatingIfNeeded: service), outcome: index,
             rule: outcome.rule, reason: .ranked, scope: match.scope)
         decision.wentByResolver = request.goesByResolver
+        request.tier = tier(of: outcome)
         var choice = choose(outcome, request, &decision)
         if choice == .refused {
             // All that can be used leave this client to others: then the first has to take it.
@@ -69,6 +70,8 @@ extension SteeringState {
         var goesByResolver = false
         /// Whether no pool may leave this client to others.
         var isForced = false
+        /// How good a pool has to be: as good as any that the decision's outcome comes to.
+        var tier = Tiers()
 
         /// Fresh bits for one purpose, which tell nothing of those for another.
         @inline(__always)
@@ -121,12 +124,20 @@ extension SteeringState {
         return .taken
     }
 
-    /// Whether anything of a child can be used.
+    /// The tier that decisions of an outcome go by.
     @inline(__always)
-    func isUsable(_ child: Child) -> Bool {
-        guard let inner = child.outcome else { return pools[Int(child.reference)].isUsable }
-        return sets[Int(steering.outcomes[inner].set)].isUsable
+    func tier(of outcome: Outcome) -> Tiers { sets[Int(outcome.set)].tiers.best }
+
+    /// How good a child is.
+    @inline(__always)
+    func tiers(of child: Child) -> Tiers {
+        guard let inner = child.outcome else { return pools[Int(child.reference)].tier }
+        return sets[Int(steering.outcomes[inner].set)].tiers
     }
+
+    /// Whether anything of a child is good enough.
+    @inline(__always)
+    func isUsable(_ child: Child, _ request: Request) -> Bool { tiers(of: child).has(request.tier) }
 
     // MARK: - One function for each `Pick`
 
@@ -180,20 +191,27 @@ extension SteeringState {
         return mixed(key ^ seed(of: child)) >> 48 < UInt64(admission(of: child))
     }
 
-    /// Goes on to the next pool that can be used.
+    /// Goes on to the next pool that can be used; if there is no other healthy one, on this level or below,
+    /// to the first degraded one.
     func findSpare(
         _ cursor: inout ChildCursor, _ outcome: Outcome, _ request: Request,
         _ decision: inout Decision
     ) {
         guard decision.pool >= 0 else { return }
+        shareScope(outcome, request, &decision)
         while let child = steering.next(&cursor, of: outcome) {
-            if isUsable(child), isSpare(child, request, &decision) { return }
+            if isUsable(child, request), isSpare(child, of: outcome, request, &decision) { return }
         }
+        guard request.tier == .healthy, decision.spare < 0 else { return }
+        var request = request
+        request.tier = .degraded
+        var all = ChildCursor()
+        findSpare(&all, outcome, request, &decision)
     }
 
     /// Makes what a child comes to the spare, if that is another pool. What it looked at counts either way.
     func isSpare(
-        _ child: Child, _ request: Request, _ decision: inout Decision
+        _ child: Child, of outcome: Outcome, _ request: Request, _ decision: inout Decision
     ) -> Bool {
         var other = decision
         // It adds no load while the first address answers.
@@ -202,9 +220,17 @@ extension SteeringState {
         other.refusers = 0
         let choice = take(child, at: 0, request, &other)
         decision.scope = max(decision.scope, other.scope)
+        decision.isDrawn = other.isDrawn
+        shareScope(outcome, request, &decision)
         guard choice == .taken, other.pool >= 0, other.pool != decision.pool else { return false }
         decision.spare = other.pool
         return true
+    }
+
+    /// How far one goes for a spare follows from what is drawn, and all draws have one scope.
+    @inline(__always)
+    func shareScope(_ outcome: Outcome, _ request: Request, _ decision: inout Decision) {
+        if decision.isDrawn, mayHash(outcome, decision) { _ = request.prefix(&decision) }
     }
 
     private func pickUnion(_ outcome: Outcome, _ decision: inout Decision) -> Choice {
@@ -238,28 +264,39 @@ extension SteeringState {
         }
         if decision.pool < 0 { decision.pool = compiled.fallback }
         precondition(decision.pool >= 0, "a service without a fallback leads everyone to a pool")
-        if pools[Int(decision.pool)].isUsable {
+        let pool = pools[Int(decision.pool)]
+        if pool.isUsable {
             decision.reason = outcome.pick == .nothing ? .noRuleMatched : .fallback
         } else if compiled.whenAllDown == .servfail {
             decision.reason = .failure
             decision.pool = -1
+        } else if !pool.mayWork,
+            case let other = firstPool(of: outcome, thatMayWork: true), other >= 0
+        {
+            decision.reason = .lastResort
+            decision.pool = other
         } else {
             decision.reason = mode == .first ? .firstOfDown : .everythingDown
         }
     }
 
     /// The first pool in an outcome's order, whatever its health; -1 if there is none.
-    func firstPool(of outcome: Outcome) -> Int32 {
+    ///
+    /// - Parameter thatMayWork: whether one has to have an address that is not down.
+    func firstPool(of outcome: Outcome, thatMayWork: Bool = false) -> Int32 {
         var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
-            let pool = firstPool(of: child)
+            let pool = firstPool(of: child, thatMayWork: thatMayWork)
             if pool >= 0 { return pool }
         }
         return -1
     }
 
-    func firstPool(of child: Child) -> Int32 {
-        child.outcome.map { firstPool(of: steering.outcomes[$0]) } ?? child.reference
+    func firstPool(of child: Child, thatMayWork: Bool = false) -> Int32 {
+        if let inner = child.outcome {
+            return firstPool(of: steering.outcomes[inner], thatMayWork: thatMayWork)
+        }
+        return thatMayWork && !pools[Int(child.reference)].mayWork ? -1 : child.reference
     }
 
     // MARK: - Within a pool

@@ -4,13 +4,13 @@
 internal import DNSWire
 
 extension SteeringState {
-    /// What the usable children weigh.
+    /// What the children of a tier weigh.
     @inline(__always)
-    private func totals(of outcome: Outcome) -> WeightTotals {
+    private func totals(of outcome: Outcome, _ tier: Tiers) -> WeightTotals {
         var totals = WeightTotals()
         var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
-            if isUsable(child) { totals.add(child, admission(of: child)) }
+            if tiers(of: child).has(tier) { totals.add(child, admission(of: child)) }
         }
         return totals
     }
@@ -19,7 +19,7 @@ extension SteeringState {
     func pickByWeight(
         _ outcome: Outcome, _ request: Request, _ decision: inout Decision
     ) -> Choice {
-        let totals = totals(of: outcome)
+        let totals = totals(of: outcome, request.tier)
         guard totals.count > 0 else { return .none }
         // Whatever is drawn, the answer has the scope of all that could have been.
         if mayHash(outcome, decision) { _ = request.prefix(&decision) }
@@ -28,7 +28,7 @@ extension SteeringState {
         var point = totals.total.multipliedFullWidth(by: request.random).high
         var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
-            guard isUsable(child) else { continue }
+            guard isUsable(child, request) else { continue }
             let weight = totals.weight(of: child, admission(of: child))
             guard point < weight else {
                 point -= weight
@@ -46,7 +46,7 @@ extension SteeringState {
 
     /// Whether anything that can be drawn looks at the client's prefix.
     @inline(__always)
-    private func mayHash(_ outcome: Outcome, _ decision: Decision) -> Bool {
+    func mayHash(_ outcome: Outcome, _ decision: Decision) -> Bool {
         outcome.mayHash || decision.isDisplaced
             || outcome.hasNested && sets[Int(outcome.set)].mayRefuse
     }
@@ -55,19 +55,35 @@ extension SteeringState {
     func pickByHash(
         _ outcome: Outcome, _ request: Request, _ decision: inout Decision
     ) -> Choice {
-        let totals = totals(of: outcome)
+        let totals = totals(of: outcome, request.tier)
         guard totals.count > 0,
             let first = bestDraw(outcome, totals, after: nil, request, &decision)
         else { return .none }
         let choice = takeDrawn(first.child, at: first.position, request, &decision)
         guard choice == .taken else { return choice }
         decision.reason = .hashed
-        if outcome.hasSpare, decision.pool >= 0,
-            let second = bestDraw(outcome, totals, after: first.rank, request, &decision)
+        guard outcome.hasSpare, decision.pool >= 0 else { return .taken }
+        shareScope(outcome, request, &decision)
+        if let second = bestDraw(outcome, totals, after: first.rank, request, &decision),
+            isSpare(second.child, of: outcome, request, &decision)
         {
-            _ = isSpare(second.child, request, &decision)
+            return .taken
+        }
+        if request.tier == .healthy, decision.spare < 0 {
+            hashDegradedSpare(outcome, request, &decision)
         }
         return .taken
+    }
+
+    /// The best draw among the degraded pools, where no other is healthy.
+    private func hashDegradedSpare(
+        _ outcome: Outcome, _ request: Request, _ decision: inout Decision
+    ) {
+        var request = request
+        request.tier = .degraded
+        let totals = totals(of: outcome, request.tier)
+        guard let best = bestDraw(outcome, totals, after: nil, request, &decision) else { return }
+        _ = isSpare(best.child, of: outcome, request, &decision)
     }
 
     private func bestDraw(
@@ -79,7 +95,7 @@ extension SteeringState {
         var best: (child: Child, position: Int32, rank: DrawRank)?
         var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
-            guard isUsable(child) else { continue }
+            guard isUsable(child, request) else { continue }
             let weight = totals.weight(of: child, admission(of: child))
             guard weight > 0 else { continue }
             let rank = DrawRank(
@@ -122,13 +138,13 @@ extension SteeringState {
         child.outcome == nil ? pools[Int(child.reference)].admission : .all
     }
 
-    /// The weights by which an outcome's usable children are drawn, with their positions.
-    func weights(of outcome: Outcome) -> [(position: Int32, weight: UInt64)] {
-        let totals = totals(of: outcome)
+    /// The weights by which an outcome's children of a tier are drawn, with their positions.
+    func weights(of outcome: Outcome, _ tier: Tiers) -> [(position: Int32, weight: UInt64)] {
+        let totals = totals(of: outcome, tier)
         var weights: [(position: Int32, weight: UInt64)] = []
         var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
-            guard isUsable(child) else { continue }
+            guard tiers(of: child).has(tier) else { continue }
             weights.append((cursor.position, totals.weight(of: child, admission(of: child))))
         }
         return weights

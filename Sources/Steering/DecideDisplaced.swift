@@ -1,5 +1,5 @@
-// Where clients go whom their first choice does not take, because it is down or leaves them to others: to
-// the next that have room (`Rooms`), by the client's prefix; and if none has, to all by capacity.
+// Where clients go whom their first choice does not take, because it is down, degraded or leaves them to others:
+// to the next that have room (`Rooms`), by the client's prefix; and if none has, to all by capacity.
 //
 // A pool of room for a share `s` of those displaced takes a client that `r` of them come as far as with
 // probability min(s, r) / r: so it gets min(s, r) of them, whatever stands before it in the order, and
@@ -15,7 +15,8 @@ extension SteeringState {
         _ child: Child, at position: Int32, of outcome: Outcome, _ request: Request,
         _ decision: inout Decision
     ) -> Choice {
-        let choice = isUsable(child) ? take(child, at: position, request, &decision) : .none
+        let choice =
+            isUsable(child, request) ? take(child, at: position, request, &decision) : .none
         guard outcome.hasCapacity, choice != .taken else { return choice }
         // What has no pool for this client is nobody's first choice.
         if choice == .refused || firstPool(of: child) >= 0 { decision.isDisplaced = true }
@@ -46,7 +47,7 @@ extension SteeringState {
         var best: (child: Child, position: Int32, rank: DrawRank)?
         var cursor = ChildCursor()
         while let child = steering.next(&cursor, of: outcome) {
-            guard isUsable(child) else { continue }
+            guard isUsable(child, request) else { continue }
             let rank = DrawRank(
                 steering.logarithms.negativeLogarithm(mixed(key ^ seed(of: child))),
                 weight: weightOverCapacity(child), item: cursor.position)

@@ -23,6 +23,9 @@ public struct Decision: Sendable, BitwiseCopyable, Hashable {
         case firstOfDown
         /// No pool of the rule can be used: all of them answer together.
         case allDown
+        /// Neither can the fallback pool: the first in the order that has an address which is not down, but
+        /// drained, or up without enough others.
+        case lastResort
         /// Nor can the fallback pool be used: it answers what it has, rather than nothing.
         case everythingDown
         /// No pool of the rule can be used: an error (SERVFAIL) rather than an address.

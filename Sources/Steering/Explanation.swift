@@ -17,6 +17,8 @@ public struct Explanation: Sendable {
     /// Whether nobody knew the client, nor its resolver.
     public var isUnknown: Bool
     public var hasDatabase: Bool
+    /// Whether the checker suspects its own network, so that verdicts are those from before.
+    public var isIsolated: Bool
     public var decision: Decision
     /// The service's own rules, then those of the service that they led to, and so on.
     public var levels: [Level]
@@ -53,8 +55,8 @@ public struct Explanation: Sendable {
         public var pool: String
         public var origin: String
         public var address: IPAddress
-        /// Whether it would be up then.
-        public var isUp: Bool
+        /// What it would be then: `up`, `down`, or of what is degraded, `up or down`.
+        public var verdict: String
         public var horizon: Horizon
     }
 
@@ -82,9 +84,16 @@ public struct Explanation: Sendable {
     public struct PoolSummary: Sendable {
         public var name: String
         public var isUsable: Bool
+        /// Whether it can be used, but for its degraded origins could not.
+        public var isDegraded: Bool
+        /// How many of its origins are up; are degraded at best; are drained at best.
         public var healthyOrigins: Int
+        public var degradedOrigins: Int
+        public var drainedOrigins: Int
+        /// How many have a verdict that is an operator's word.
+        public var overriddenOrigins: Int
         public var origins: Int
-        public var minimumHealthy: Int
+        public var minimums: [Minimum]
         /// Empty for a pool that nobody checks.
         public var monitors: [String]
         /// How many of them have to have an address up.
@@ -101,13 +110,28 @@ public struct Explanation: Sendable {
         public var room: Double?
     }
 
+    /// One rule of `min_healthy`, and what there is for it.
+    public struct Minimum: Sendable, Hashable {
+        public var rule: MinimumHealthy
+        /// How many origins it counts among.
+        public var origins: Int
+        /// How many of these are up, and how many up or degraded.
+        public var up: Int
+        public var fit: Int
+    }
+
     /// An origin of the answering pool.
     public struct OriginSummary: Sendable {
         public var name: String
         /// Empty for an origin that is given by its host name.
         public var addresses: [IPAddress]
         public var host: Name?
+        /// Whether any address is up or degraded.
         public var isUp: Bool
+        /// What its best address is: `up`, `degraded`, `drained`, `down`.
+        public var verdict: String
+        /// Whether any of its verdicts is an operator's word.
+        public var isOverridden: Bool
         /// The share of the draws, 0 to 1; nil if all that are up answer together.
         public var share: Double?
         /// Whether this answer has it.
@@ -130,7 +154,7 @@ public struct Explanation: Sendable {
         /// The share of the draws, or of the client prefixes, 0 to 1; nil unless the policy draws.
         public var share: Double?
         public var verdict: Verdict
-        /// The pools of a service none of whose pools can be used.
+        /// The pools of a service none of whose pools can be used, or is healthy where others are.
         public var downPools: [PoolSummary] = []
 
         /// What became of a candidate.
@@ -138,8 +162,10 @@ public struct Explanation: Sendable {
             case chosen
             /// Its address is given beside the chosen pool's.
             case spare
-            /// Too few healthy origins.
+            /// Too few origins that are up or degraded.
             case down
+            /// Too few origins that are up, whereas another pool has enough.
+            case degraded
             /// It leaves this client's prefix to others.
             case shed
             /// It has no room for this client's prefix, whom another left to others.
@@ -200,7 +226,7 @@ extension SteeringState {
             located: located,
             unknownClient: isByLadder ? steering.geography.find(client.address) : nil,
             isUnknown: steering.outcomes[Int(decision.outcome)].prefersResolver,
-            hasDatabase: steering.geography.database != nil,
+            hasDatabase: steering.geography.database != nil, isIsolated: health.isIsolated,
             decision: decision, levels: levels,
             fallback: settings.fallback.map(summarise),
             pool: decision.pool >= 0 ? summarise(Int(decision.pool)) : nil,
@@ -225,16 +251,28 @@ extension SteeringState {
         let pool = steering.configuration.pools[steered.pool]
         return Explanation.Flip(
             pool: pool.name, origin: pool.origins[steered.origin].name, address: steered.address,
-            isUp: !health[index].isUp(monitored: true), horizon: health.horizons[index])
+            verdict: health[index] == .degraded
+                ? "up or down" : health[index].fitness(monitored: true) == .up ? "down" : "up",
+            horizon: health.horizons[index])
     }
 
-    private func summarise(_ index: Int) -> Explanation.PoolSummary {
+    /// A pool with its health, by its index.
+    public func summarise(_ index: Int) -> Explanation.PoolSummary {
         let pool = steering.configuration.pools[index]
+        let origins = originHealth(index)
+        let counts = originCounts[index]
         return Explanation.PoolSummary(
             name: pool.name, isUsable: pools[index].isUsable,
-            healthyOrigins: Int(pools[index].healthyOrigins), origins: pool.origins.count,
-            minimumHealthy: pool.minimumHealthy, monitors: pool.monitors,
-            monitorsNeeded: pool.monitorsNeeded,
+            isDegraded: pools[index].tier == .degraded,
+            healthyOrigins: origins.count { $0.best == .up },
+            degradedOrigins: origins.count { $0.best == .degraded },
+            drainedOrigins: origins.count { $0.best == .drained },
+            overriddenOrigins: origins.count { $0.isOverridden }, origins: pool.origins.count,
+            minimums: pool.minimumHealthy.map {
+                .init(
+                    rule: $0, origins: pool.origins($0.kind), up: counts.up[$0.kind],
+                    fit: counts.fit[$0.kind])
+            }, monitors: pool.monitors, monitorsNeeded: pool.monitorsNeeded,
             shed: pool.shed, ramping: ramps.shares[index].map(Double.init(share:)),
             capacity: pool.capacity, load: rooms.isEmpty ? nil : pool.usualLoad,
             room: pool.capacity == nil || rooms.isEmpty || !pools[index].isUsable
@@ -247,18 +285,38 @@ extension SteeringState {
         let shares = originShares(pools[index])
         let answered = Set(addresses(decision))
         let answeredHost = host(decision)
-        var health = steering.addresses.firstIndex { $0.pool == index } ?? 0
+        let health = originHealth(index)
         return pool.origins.enumerated().map { number, origin in
-            var isUp = false
-            for _ in 0..<origin.healthEntries {
-                isUp = isUp || self.health[health].isUp(monitored: pool.isMonitored)
-                health += 1
-            }
-            return Explanation.OriginSummary(
-                name: origin.name, addresses: origin.addresses, host: origin.host, isUp: isUp,
+            Explanation.OriginSummary(
+                name: origin.name, addresses: origin.addresses, host: origin.host,
+                isUp: health[number].best >= .degraded, verdict: "\(health[number].best)",
+                isOverridden: health[number].isOverridden,
                 share: pool.policy == .all ? nil : shares[number] ?? 0,
                 isAnswered: origin.addresses.contains(where: answered.contains)
                     || origin.host != nil && origin.host == answeredHost)
+        }
+    }
+
+    /// Why pools are not healthy, by their names, as `degraded: 1 of 2 origins up and 1 degraded,
+    /// min_healthy wants 2`.
+    public var shortfalls: [String: String] {
+        let pools = steering.configuration.pools.indices.map(summarise)
+        return Dictionary(
+            pools.compactMap { pool in pool.shortfall.map { (pool.name, "\(pool.tier): \($0)") } }
+        ) { first, _ in first }
+    }
+
+    /// What the best address of each origin of a pool is good for, and whether an operator says so.
+    private func originHealth(_ index: Int) -> [(best: Fitness, isOverridden: Bool)] {
+        let pool = steering.configuration.pools[index]
+        var next = steering.firstAddresses[index]
+        return pool.origins.map { origin in
+            defer { next += origin.healthEntries }
+            let entries = next..<next + origin.healthEntries
+            let best = entries.map {
+                health[$0].fitness(monitored: steering.addresses[$0].isMonitored)
+            }.max()
+            return (best ?? .down, entries.contains(where: health.overridden.contains))
         }
     }
 
@@ -309,7 +367,9 @@ extension SteeringState {
     ) -> [Explanation.Candidate] {
         let outcome = steering.outcomes[step.outcome]
         let rule = service.rules[Int(outcome.rule)]
-        let shares = shares(of: outcome)
+        // Deeper levels go by the tier of the first one.
+        let tier = tier(of: steering.outcomes[Int(decision.outcome)])
+        let shares = shares(of: outcome, tier)
         let client = located.location?.coordinates.map(SurfacePoint.init)
         var cursor = ChildCursor()
         var candidates: [Explanation.Candidate] = []
@@ -335,7 +395,7 @@ extension SteeringState {
                 candidate.name = candidate.pool?.name ?? ""
             case .service(let index):
                 candidate.name = steering.configuration.services[index].name
-                if !isUsable(child), let inner = child.outcome {
+                if !tiers(of: child).has(tier), let inner = child.outcome {
                     let set = steering.sets[Int(steering.outcomes[inner].set)]
                     candidate.downPools = set.pools.map(summarise)
                 }
@@ -346,7 +406,7 @@ extension SteeringState {
                 }.min { $0.milliseconds < $1.milliseconds }
             }
             candidate.verdict = verdict(
-                child, cursor.position, step, decision, candidate.share)
+                child, cursor.position, step, decision, tier, candidate.share)
             candidates.append(candidate)
         }
         return candidates
@@ -372,20 +432,21 @@ extension SteeringState {
 
     private func verdict(
         _ child: Child, _ position: Int32, _ step: TraceStep, _ decision: Decision,
-        _ share: Double?
+        _ tier: Tiers, _ share: Double?
     ) -> Explanation.Candidate.Verdict {
-        if position == step.position || step.reason == .all && isUsable(child) { return .chosen }
-        guard isUsable(child) else { return .down }
+        let isUsable = tiers(of: child).has(tier)
+        if position == step.position || step.reason == .all && isUsable { return .chosen }
         if child.reference == decision.spare { return .spare }
+        guard isUsable else { return tiers(of: child).isEmpty ? .down : .degraded }
         if share == 0 { return child.weight == 0 ? .weightZero : .shed }
         guard let wasDisplaced = step.refusals[position] else { return .notNeeded }
         return wasDisplaced && child.outcome == nil ? .overCapacity : .shed
     }
 
-    /// The share of each usable child, by its position; nil unless the outcome draws.
-    private func shares(of outcome: Outcome) -> [Int32: Double]? {
+    /// The share of each child that is good enough, by its position; nil unless the outcome draws.
+    private func shares(of outcome: Outcome, _ tier: Tiers) -> [Int32: Double]? {
         guard outcome.pick == .byWeight || outcome.pick == .byHash else { return nil }
-        let weights = weights(of: outcome)
+        let weights = weights(of: outcome, tier)
         let total = Double(weights.reduce(0) { $0 + $1.weight })
         return Dictionary(
             weights.map { ($0.position, Double($0.weight) / total) },

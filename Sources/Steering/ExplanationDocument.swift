@@ -9,6 +9,8 @@ internal import Settings
 public struct ExplanationDocument: Encodable, Sendable {
     var service: String
     var defined: String
+    /// Whether the checker suspects its own network, so that verdicts are those from before.
+    var isolated: Bool
     var client: Client
     var levels: [Level]
     var reason: String
@@ -27,7 +29,8 @@ public struct ExplanationDocument: Encodable, Sendable {
     var scope: Scope
 
     enum CodingKeys: String, CodingKey {
-        case service, defined, client, levels, reason, pool, spare, fallback, origins, answer, alias
+        case service, defined, isolated, client, levels, reason, pool, spare, fallback, origins,
+            answer, alias
         case ttl, scope
         case ttlReason = "ttl_reason"
         case hintsOf = "hints_of"
@@ -46,7 +49,7 @@ public struct ExplanationDocument: Encodable, Sendable {
     struct Flip: Encodable {
         /// `pool/origin/address`.
         var target: String
-        /// `up` or `down`.
+        /// `up`, `down` or `up or down`.
         var to: String
         /// How many more probes in a row it takes, and how many seconds at the least.
         var probes: Int
@@ -123,9 +126,19 @@ public struct ExplanationDocument: Encodable, Sendable {
         var bias: Int?
         var roundTrip: RoundTrip?
         var share: Double?
+        /// `healthy`, `degraded` or `down`; of a pool.
+        var tier: String?
         var healthyOrigins: Int?
+        var degradedOrigins: Int?
+        var drainedOrigins: Int?
+        /// Those with a verdict that is an operator's word.
+        var overriddenOrigins: Int?
         var origins: Int?
+        /// The least of all origins that have to be up; absent if only those of a family count.
         var minimumHealthy: Int?
+        var minimums: [Minimum]?
+        /// Which of them keeps the pool from being healthy, in words.
+        var shortfall: String?
         /// Absent for a pool that nobody checks.
         var monitors: [String]?
         /// How many of its monitors have to have an address up; absent where it has one, or none.
@@ -140,15 +153,34 @@ public struct ExplanationDocument: Encodable, Sendable {
         var downPools: [String]?
 
         enum CodingKeys: String, CodingKey {
-            case name, kind, verdict, kilometres, bias, share, origins, monitors, ramping, capacity,
-                load,
-                room
+            case name, kind, verdict, kilometres, bias, share, tier, origins, minimums, shortfall
+            case monitors, ramping, capacity, load, room
             case downPools = "down_pools"
             case biasedKilometres = "biased_kilometres"
             case roundTrip = "round_trip"
             case healthyOrigins = "healthy_origins"
+            case degradedOrigins = "degraded_origins"
+            case drainedOrigins = "drained_origins"
+            case overriddenOrigins = "overridden_origins"
             case minimumHealthy = "min_healthy"
             case monitorsNeeded = "monitors_needed"
+        }
+    }
+
+    /// A rule of `min_healthy`.
+    struct Minimum: Encodable {
+        /// `total`, `ipv4` or `ipv6`: the origins that count.
+        var of: String
+        /// As the file has it.
+        var stated: String
+        var wanted: Int
+        var origins: Int
+        var up: Int
+        var upOrDegraded: Int
+
+        enum CodingKeys: String, CodingKey {
+            case of, stated, wanted, origins, up
+            case upOrDegraded = "up_or_degraded"
         }
     }
 
@@ -169,7 +201,12 @@ public struct ExplanationDocument: Encodable, Sendable {
         var name: String
         var addresses: [String]
         var host: String?
+        /// Whether any address is up or degraded.
         var up: Bool
+        /// `up`, `degraded`, `drained` or `down`.
+        var verdict: String
+        /// Whether a verdict is an operator's word.
+        var overridden: Bool
         var share: Double?
         var answered: Bool
     }
@@ -184,14 +221,15 @@ extension Explanation {
     /// The explanation as structured data.
     public var document: ExplanationDocument {
         ExplanationDocument(
-            service: service, defined: servicePosition.description, client: clientDocument,
+            service: service, defined: servicePosition.description, isolated: isIsolated,
+            client: clientDocument,
             levels: levels.map(\.document), reason: decision.reason.word, pool: pool?.name,
             spare: spare?.name, fallback: fallback?.name,
             origins: origins.map {
                 .init(
                     name: $0.name, addresses: $0.addresses.map(\.description),
-                    host: $0.host?.description, up: $0.isUp,
-                    share: $0.share, answered: $0.isAnswered)
+                    host: $0.host?.description, up: $0.isUp, verdict: $0.verdict,
+                    overridden: $0.isOverridden, share: $0.share, answered: $0.isAnswered)
             },
             answer: host.map { [$0.description] } ?? addresses.map(\.description),
             alias: host != nil, ttl: ttl,
@@ -250,7 +288,7 @@ extension Explanation.TTLReason {
                 flip: flip.map {
                     .init(
                         target: "\($0.pool)/\($0.origin)/\($0.address)",
-                        to: $0.isUp ? "up" : "down",
+                        to: $0.verdict,
                         probes: Int($0.horizon.probes), seconds: $0.horizon.seconds)
                 })
         }
@@ -266,30 +304,41 @@ extension Explanation.Level {
                     number: $0.index + 1, defined: $0.position.description,
                     policy: $0.policy.name, match: $0.match, mismatch: $0.mismatch)
             },
-            candidates: candidates.map {
-                .init(
-                    name: $0.name, kind: $0.pool == nil ? "service" : "pool",
-                    verdict: $0.verdict.rawValue, kilometres: $0.kilometres,
-                    biasedKilometres: $0.bias == 0 ? nil : $0.biasedKilometres,
-                    bias: $0.bias == 0 ? nil : $0.bias,
-                    roundTrip: $0.roundTrip.map {
-                        .init(
-                            milliseconds: $0.milliseconds,
-                            source: $0.row == nil ? "distance" : "table", pool: $0.pool,
-                            key: $0.row?.key, defined: $0.row?.position.description,
-                            measured: $0.row?.measured)
-                    }, share: $0.share,
-                    healthyOrigins: $0.pool?.healthyOrigins, origins: $0.pool?.origins,
-                    minimumHealthy: $0.pool?.minimumHealthy,
-                    monitors: $0.pool.flatMap { $0.monitors.isEmpty ? nil : $0.monitors },
-                    monitorsNeeded: $0.pool.flatMap {
-                        $0.monitors.count > 1 ? $0.monitorsNeeded : nil
-                    },
-                    ramping: $0.pool?.ramping,
-                    capacity: $0.pool?.capacity, load: $0.pool?.load, room: $0.pool?.room,
-                    downPools: $0.downPools.isEmpty ? nil : $0.downPools.map(\.name))
-            })
+            candidates: candidates.map(\.document))
     }
+}
+
+extension Explanation.Candidate {
+    fileprivate var document: ExplanationDocument.Candidate {
+        .init(
+            name: name, kind: pool == nil ? "service" : "pool", verdict: verdict.rawValue,
+            kilometres: kilometres, biasedKilometres: bias == 0 ? nil : biasedKilometres,
+            bias: bias == 0 ? nil : bias,
+            roundTrip: roundTrip.map {
+                .init(
+                    milliseconds: $0.milliseconds, source: $0.row == nil ? "distance" : "table",
+                    pool: $0.pool, key: $0.row?.key, defined: $0.row?.position.description,
+                    measured: $0.row?.measured)
+            }, share: share, tier: pool.map(\.tier), healthyOrigins: pool?.healthyOrigins,
+            degradedOrigins: pool?.degradedOrigins, drainedOrigins: pool?.drainedOrigins,
+            overriddenOrigins: pool?.overriddenOrigins, origins: pool?.origins,
+            minimumHealthy: pool?.minimums.first { $0.rule.kind == .total }?.rule.count,
+            minimums: pool?.minimums.map {
+                .init(
+                    of: $0.rule.kind.rawValue, stated: $0.rule.text, wanted: $0.rule.count,
+                    origins: $0.origins, up: $0.up, upOrDegraded: $0.fit)
+            }, shortfall: pool?.shortfall,
+            monitors: pool.flatMap { $0.monitors.isEmpty ? nil : $0.monitors },
+            monitorsNeeded: pool.flatMap { $0.monitors.count > 1 ? $0.monitorsNeeded : nil },
+            ramping: pool?.ramping, capacity: pool?.capacity,
+            load: pool?.load, room: pool?.room,
+            downPools: downPools.isEmpty ? nil : downPools.map(\.name))
+    }
+}
+
+extension Explanation.PoolSummary {
+    /// The tier's name in documents.
+    public var tier: String { isDegraded ? "degraded" : isUsable ? "healthy" : "down" }
 }
 
 extension Decision.Reason {
@@ -303,6 +352,7 @@ extension Decision.Reason {
         case .all: "all"
         case .noRuleMatched: "no_rule_matched"
         case .fallback: "fallback"
+        case .lastResort: "last_resort"
         case .firstOfDown: "first_of_down"
         case .allDown: "all_down"
         case .everythingDown: "everything_down"

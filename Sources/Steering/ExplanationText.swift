@@ -11,6 +11,11 @@ extension Explanation {
             ("service", "\(service) (\(servicePosition))"),
             ("client", clientText),
         ]
+        if isIsolated {
+            let warning =
+                "the checker doubts its own network, not the origins: all verdicts are from before"
+            lines.insert(("ISOLATED", warning), at: 0)
+        }
         if let resolverText { lines.append(("resolver", resolverText)) }
         lines.append(("place", placeText))
         if let systemText { lines.append(("asn", systemText)) }
@@ -124,20 +129,20 @@ extension Explanation {
             bias = source(of: roundTrip, candidate, kilometres: distance)
             distance = "\(tenths(roundTrip.milliseconds)) ms"
         }
-        let needed = candidate.pool.map { ": needs \($0.minimumHealthy)" } ?? ""
+        let shortfall =
+            candidate.pool.map { $0.shortfall.map { ": \($0)" } ?? "" }
+            ?? ": "
+            + candidate.downPools.map { "\($0.name) \(healthText($0))" }.joined(separator: ", ")
+        let isDegraded = candidate.pool?.isDegraded ?? false
         let verdict =
             switch candidate.verdict {
-            case .chosen: "chosen"
-            case .spare: "spare"
-            case .down:
-                candidate.downPools.isEmpty
-                    ? "down\(needed)"
-                    : "down: "
-                        + candidate.downPools.map { "\($0.name) \(healthText($0))" }
-                        .joined(separator: ", ")
+            case .chosen: isDegraded ? "chosen; degraded\(shortfall)" : "chosen"
+            case .spare: isDegraded ? "spare; degraded\(shortfall)" : "spare"
+            case .down: "down\(shortfall)"
+            case .degraded: "degraded\(shortfall)"
             case .shed: shedText(candidate.pool)
             case .overCapacity: "has no room for this client's prefix"
-            case .notNeeded: ""
+            case .notNeeded: isDegraded ? "degraded\(shortfall)" : ""
             case .weightZero: "weight 0"
             }
         let health = candidate.pool.map(healthText) ?? "a service"
@@ -183,7 +188,8 @@ extension Explanation {
             origin.name, origin.share.map { "\(Int(($0 * 100).rounded())) % of draws" } ?? "",
             origin.host?.description
                 ?? origin.addresses.map(\.description).joined(separator: ", "),
-            origin.isUp ? "up" : "down", origin.isAnswered ? "answered" : "",
+            origin.verdict + (origin.isOverridden ? " by an operator" : ""),
+            origin.isAnswered ? "answered" : "",
         ]
     }
 
@@ -214,17 +220,23 @@ extension Explanation {
                 ? ", the least" : seconds > stated.bounds.upper ? ", the most" : ""
             let probes = flip.horizon.probes
             return "\(bound): \(flip.pool)/\(flip.origin)/\(flip.address) could be"
-                + " \(flip.isUp ? "up" : "down") after \(probes) more"
-                + " \(flip.isUp ? "passed" : "failed") probe\(probes == 1 ? "" : "s"),"
+                + " \(flip.verdict) after \(probes) more"
+                + (flip.verdict == "up" ? " passed" : flip.verdict == "down" ? " failed" : "")
+                + " probe\(probes == 1 ? "" : "s"),"
                 + " in \(seconds) second\(seconds == 1 ? "" : "s") at the soonest; within \(place)"
         }
     }
 
     private static func healthText(_ pool: PoolSummary) -> String {
-        !pool.monitors.isEmpty
-            ? "\(pool.healthyOrigins)/\(pool.origins) up" + monitorsText(pool)
-            : pool.healthyOrigins == pool.origins
-                ? "not monitored" : "\(pool.healthyOrigins)/\(pool.origins) up, not monitored"
+        var parts = ["\(pool.healthyOrigins)/\(pool.origins) up\(monitorsText(pool))"]
+        if pool.degradedOrigins > 0 { parts.append("\(pool.degradedOrigins) degraded") }
+        if pool.drainedOrigins > 0 { parts.append("\(pool.drainedOrigins) drained") }
+        if pool.overriddenOrigins > 0 { parts.append("\(pool.overriddenOrigins) by an operator") }
+        if pool.monitors.isEmpty {
+            if pool.healthyOrigins == pool.origins { parts.removeFirst() }
+            parts.append("not monitored")
+        }
+        return parts.joined(separator: ", ")
     }
 
     /// Who says so, where it is more than one.
@@ -248,21 +260,26 @@ extension Explanation {
     }
 
     private var reasonText: String {
+        guard let pool, pool.isDegraded else { return reasonAlone }
+        return reasonAlone + "; it is degraded"
+            + (decision.position >= 0 ? ", as all are that can be used" : "")
+    }
+
+    private var reasonAlone: String {
         switch decision.reason {
         case .ranked:
             decision.position == 0
                 ? "first in order"
-                : "number \(decision.position + 1) in order; those before "
-                    + (candidates.contains { $0.verdict == .overCapacity }
-                        ? "are down or have no room for this client"
-                        : candidates.contains { $0.verdict == .shed }
-                            ? "are down or leave this client to others" : "are down")
+                : "number \(decision.position + 1) in order; those before \(passedOver)"
         case .drawn: "drawn by weight"
         case .hashed: "by the client's prefix"
         case .overCapacity: "no pool has room for this client: by its prefix and the capacities"
         case .all: "all usable pools answer together"
         case .noRuleMatched: "fallback: no rule matched"
         case .fallback: "fallback: the rule's pools are all down"
+        case .lastResort:
+            "all pools are down\(fallback == nil ? "" : ", the fallback too");"
+                + " the first with an address that may work answers"
         case .firstOfDown: "all pools are down; the first one answers all the same"
         case .allDown: "all pools are down; all of them answer together"
         case .failure: "none: all pools are down"
@@ -275,6 +292,23 @@ extension Explanation {
         }
     }
 
+    /// What is the matter with those that stand before the one that was chosen.
+    private var passedOver: String {
+        let verdicts = Set(candidates.prefix(Int(decision.position)).map(\.verdict))
+        var all: [String] = []
+        if verdicts.contains(.down) || verdicts.isDisjoint(with: [.degraded, .overCapacity, .shed])
+        {
+            all.append("are down")
+        }
+        if verdicts.contains(.degraded) { all.append("are degraded") }
+        if verdicts.contains(.overCapacity) {
+            all.append("have no room for this client")
+        } else if verdicts.contains(.shed) {
+            all.append("leave this client to others")
+        }
+        return all.joined(separator: " or ")
+    }
+
     private var scopeText: String {
         guard let scope else {
             guard decision.wentByResolver else { return "/0: the same for every client" }
@@ -283,6 +317,20 @@ extension Explanation {
         }
         return "/\(scope.length): the same for every client in \(scope)"
             + (decision.wentByResolver ? " that asks through this resolver" : "")
+    }
+}
+
+extension Explanation.PoolSummary {
+    /// The rule of `min_healthy` that keeps the pool from being healthy, or from being used at all, as
+    /// `2 of 5 origins up, min_healthy 50% wants 3`; nil for a healthy pool.
+    public var shortfall: String? {
+        guard !isUsable || isDegraded else { return nil }
+        let short = minimums.first { (isUsable ? $0.up : $0.fit) < $0.rule.count }
+        guard let short else { return nil }
+        let degraded = short.fit > short.up ? " and \(short.fit - short.up) degraded" : ""
+        return "\(short.up) of \(short.origins) origin\(short.origins == 1 ? "" : "s") up"
+            + "\(degraded)\(short.rule.kind.inWords),"
+            + " \(short.rule.inWords)"
     }
 }
 

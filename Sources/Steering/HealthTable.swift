@@ -9,27 +9,29 @@ public enum Verdict: UInt8, Sendable, BitwiseCopyable {
     /// first round before the first answer, so an address that stays unknown cannot be checked.
     case unknown
     case up
-    /// Up, but slower than its monitor wants; answered like up.
+    /// Up, but slower or more loaded than its monitor wants: used where not enough is up.
     case degraded
     case down
     /// Taken out of the answers by an operator, though it may well work: where nothing else does, it is
     /// used before what is down.
     case drained
 
-    /// Whether clients may be sent there.
+    /// How far clients may be sent there.
     ///
     /// - Parameter monitored: whether the address's pool has a monitor. Without one, only an
-    ///   explicit `down` (an operator's word) takes an address out.
-    func isUp(monitored: Bool) -> Bool {
+    ///   operator's word takes an address out.
+    func fitness(monitored: Bool) -> Fitness {
         switch self {
-        case .up, .degraded: true
-        case .down, .drained: false
-        case .unknown: !monitored
+        case .up: .up
+        case .degraded: .degraded
+        case .drained: .drained
+        case .down: .down
+        case .unknown: monitored ? .down : .up
         }
     }
 }
 
-/// How soon a verdict could be the opposite.
+/// How soon a verdict could be another: whichever, as each may change an answer.
 public struct Horizon: Sendable, Hashable, BitwiseCopyable {
     /// How many probes in a row have to contradict it yet; 0 if none ever will.
     public var probes: Int32
@@ -77,26 +79,6 @@ public struct HealthTable: Sendable, Hashable {
 
     public mutating func setHorizon(_ horizon: Horizon, of index: Int) {
         horizons[index] = horizon
-    }
-}
-
-extension Steering {
-    /// How many origins of each pool are up: those of which any address is.
-    ///
-    /// - Parameter countingUnknown: whether what nobody has looked at yet counts as up.
-    func healthyOrigins(_ health: HealthTable, countingUnknown: Bool = false) -> [Int] {
-        var counts = Array(repeating: 0, count: configuration.pools.count)
-        // An origin's addresses follow each other.
-        var last = (pool: -1, origin: -1)
-        for (address, verdict) in zip(addresses, health.verdicts)
-        where verdict.isUp(monitored: address.isMonitored)
-            || countingUnknown && verdict == .unknown
-        {
-            let origin = (pool: address.pool, origin: address.origin)
-            if origin != last { counts[address.pool] += 1 }
-            last = origin
-        }
-        return counts
     }
 }
 

@@ -8,7 +8,7 @@
 //     location: [50.11, 8.68]     # latitude, longitude; only proximity needs it
 //     monitor: web                # or several, [web, ping]; without one, the pool is always up
 //     monitors_needed: all        # which of several have to have an address up: any, or a number
-//     min_healthy: 1              # with fewer origins up, the pool is not used
+//     min_healthy: 1              # with fewer origins up, the pool is not used; MinimumHealthy.swift
 //     policy: weighted            # or hash, all; weighted if any origin states a weight
 //     answers: 1                  # how many origins an answer has; all: those that are up
 //     shed: 0%                    # clients it leaves to the next pools of their rules
@@ -43,10 +43,7 @@ extension PoolFileParser {
         let (origins, statesWeight) = parseOrigins(value, stated, &diagnostics)
         // With an origin or address left out, what is said of the pool as a whole would mislead.
         guard !origins.isEmpty, diagnostics.errorCount == errorsBefore else { return nil }
-        let minimumHealthy =
-            settings["min_healthy"].flatMap {
-                parseMinimumHealthy($0, origins: origins.count, &diagnostics)
-            } ?? 1
+        let minimumHealthy = parseMinimumHealthy(settings["min_healthy"], origins, &diagnostics)
         let answersByHost = origins.contains { $0.host != nil }
         if answersByHost {
             checkSingleAnswer(settings["policy"], settings["answers"], &diagnostics)
@@ -131,19 +128,6 @@ extension PoolFileParser {
                 "\(value.path): the pool usually bears more than its capacity of \(capacity), and"
                     + " has nothing left for clients of others; state what it bears on a usual day")
         }
-    }
-
-    private func parseMinimumHealthy(
-        _ value: SettingsValue, origins: Int, _ diagnostics: inout Diagnostics
-    ) -> Int? {
-        if let text = value.text, let count = Int(text), count > origins {
-            diagnostics.error(
-                at: value.position,
-                "\(value.path): \(count) healthy origins are wanted, but the pool has"
-                    + " \(origins); it could never be used")
-            return nil
-        }
-        return value.integer(in: 1...origins, &diagnostics)
     }
 
     private func parseAnswers(

@@ -17,7 +17,8 @@ public struct RampShares: Sendable, Hashable {
     fileprivate mutating func set(_ share: Share, of pool: Int) { shares[pool] = share }
 }
 
-/// Since when pools can be used again that were down; by name, so that it outlives a reload.
+/// Since when pools can be used again, degraded or not, that were down; by name, so that it outlives
+/// a reload.
 public struct Ramps: Sendable {
     private enum Phase: Equatable {
         case down
@@ -49,12 +50,13 @@ public struct Ramps: Sendable {
     ) -> Update {
         var update = Update(shares: RampShares(), next: nil)
         var phases: [String: Phase] = [:]
-        let healthy = steering.healthyOrigins(health)
-        let perhaps = steering.healthyOrigins(health, countingUnknown: true)
+        // One that was degraded was not down: who can be used is who counts.
+        let counts = steering.originCounts(health)
+        let perhaps = steering.originCounts(health, countingUnknown: true)
         for (index, pool) in steering.configuration.pools.enumerated() {
             let before = self.phases[pool.name]
-            guard healthy[index] >= pool.minimumHealthy else {
-                let isUnknown = perhaps[index] >= pool.minimumHealthy && before != .down
+            guard !pool.tier(counts[index]).isEmpty else {
+                let isUnknown = !pool.tier(perhaps[index]).isEmpty && before != .down
                 phases[pool.name] = isUnknown ? before : .down
                 continue
             }

@@ -1,7 +1,8 @@
 // Capacity: what pools have left for clients of others, at one moment. Computed on the control plane, in
 // whole numbers, so that every server of the same files and verdicts comes to the same.
 //
-//   displaced(P) = load(P), all of it while P is down, else what it leaves to others
+//   displaced(P) = load(P), all of it while P is down, or degraded where others are healthy; else what
+//                  it leaves to others
 //   demand(Q)    = the sum of displaced(P) over the pools P whose clients may come to Q
 //   share(Q)     = min(1, (capacity(Q) - load(Q)) / demand(Q))
 //
@@ -86,24 +87,28 @@ extension Steering {
     /// By pool, the load of all pools' clients that may come to it, in parts of 65,536: at most
     /// 4,096 * 2^30 * 2^16.
     private func demands(_ states: ContiguousArray<PoolState>) -> [UInt64] {
-        let displaced = zip(configuration.pools, states).map { pool, state in
-            UInt64(pool.usualLoad) * UInt64(state.isUsable ? .all - state.admission : .all)
-        }
-        // Of homes that leave nobody to others nothing comes to anybody.
-        let leaving = neighbourhoods.map { neighbourhood in
-            Set(
-                neighbourhood.homes.filter { home in
-                    home.count == 1 || home.allSatisfy { !states[$0].isUsable }
-                }.joined().filter { displaced[$0] > 0 })
-        }
-        var sources = Array(repeating: Set<Int>(), count: displaced.count)
-        for (neighbourhood, leaving) in zip(neighbourhoods, leaving) where !leaving.isEmpty {
+        // By pool, and by the pool that they come from; the most that any rule has leave that.
+        var sources = Array(repeating: [Int: UInt64](), count: states.count)
+        for neighbourhood in neighbourhoods {
+            let tier = Tiers(neighbourhood.members.map { states[$0].tier }).best
+            // Of homes that leave nobody to others nothing comes to anybody.
+            let homes = neighbourhood.homes.filter { home in
+                home.count == 1 || home.allSatisfy { !states[$0].tier.has(tier) }
+            }
+            var leaving: [Int: UInt64] = [:]
+            for pool in homes.joined() {
+                let state = states[pool]
+                let share: Share = state.tier.has(tier) ? .all - state.admission : .all
+                let load = UInt64(configuration.pools[pool].usualLoad) * UInt64(share)
+                if load > 0 { leaving[pool] = load }
+            }
+            guard !leaving.isEmpty else { continue }
             for member in neighbourhood.members where configuration.pools[member].capacity != nil {
-                sources[member].formUnion(leaving)
+                sources[member].merge(leaving, uniquingKeysWith: max)
             }
         }
         return sources.enumerated().map { member, sources in
-            sources.reduce(0) { $1 == member ? $0 : $0 + displaced[$1] }
+            sources.reduce(0) { $1.key == member ? $0 : $0 + $1.value }
         }
     }
 }

@@ -5,9 +5,11 @@ internal import DNSWire
 /// How a pool stands.
 public struct PoolStanding: Sendable, Hashable {
     public var isUsable: Bool
+    /// Whether it is used only where no pool of a rule is healthy.
+    public var isDegraded: Bool
     public var healthyOrigins: Int
     public var originCount: Int
-    /// The rule that says so: `1 of 3 origins up, min_healthy 2`.
+    /// The rule that says so: `1 of 3 origins up, min_healthy wants 2`.
     public var reason: String
     /// Which part of its clients it takes, in percent: less than 100 while it ramps or sheds.
     public var sharePercent: Int
@@ -25,16 +27,13 @@ public struct ForcedAnswer: Sendable, Hashable {
 extension SteeringState {
     /// How a pool stands, by its index.
     public func standing(ofPool index: Int) -> PoolStanding {
-        let state = pools[index]
-        let pool = steering.configuration.pools[index]
-        let (healthy, count) = (Int(state.healthyOrigins), pool.origins.count)
-        var reason = "\(healthy) of \(count) origin\(count == 1 ? "" : "s") up"
-        if pool.minimumHealthy > 1 || healthy < pool.minimumHealthy {
-            reason += ", min_healthy \(pool.minimumHealthy)"
-        }
+        let pool = summarise(index)
+        let (healthy, count) = (pool.healthyOrigins, pool.origins)
         return PoolStanding(
-            isUsable: state.isUsable, healthyOrigins: healthy, originCount: count, reason: reason,
-            sharePercent: Int(state.admission * 100 / .all))
+            isUsable: pool.isUsable, isDegraded: pool.isDegraded, healthyOrigins: healthy,
+            originCount: count,
+            reason: pool.shortfall ?? "\(healthy) of \(count) origin\(count == 1 ? "" : "s") up",
+            sharePercent: Int(pools[index].admission * 100 / .all))
     }
 
     /// Where clients are answered with what is down or drained, as nothing else is left.
@@ -50,16 +49,15 @@ extension SteeringState {
             let members = configuration.pools(of: rule)
             guard members.allSatisfy({ !pools[$0].isUsable }) else { continue }
             // Where the fallback can't work either, what may goes before it.
-            let working = members.filter { mayWork($0) }
+            let working = members.filter { pools[$0].mayWork }
             let first = working.isEmpty ? members : working
             let answering: [Int]
             switch service.whenAllDown {
             case .fallback:
                 if service.fallback != nil, fallback == nil { continue }
-                let isLast = fallback.map { working.isEmpty || mayWork($0) } ?? false
+                let isLast = fallback.map { working.isEmpty || pools[$0].mayWork } ?? false
                 answering = isLast ? [fallback].compactMap(\.self) : first
-            case .first: answering = first
-            case .all: answering = members
+            case .first, .all: answering = first
             case .servfail: answering = []
             }
             forced.append(ForcedAnswer(service: service.name, rule: index + 1, pools: answering))
@@ -70,14 +68,6 @@ extension SteeringState {
                 ForcedAnswer(service: service.name, rule: nil, pools: isError ? [] : [fallback]))
         }
         return forced
-    }
-
-    /// Whether any address of a pool is not down.
-    private func mayWork(_ pool: Int) -> Bool {
-        zip(steering.addresses, health.verdicts).contains { address, verdict in
-            address.pool == pool && verdict != .down
-                && (verdict != .unknown || !address.isMonitored)
-        }
     }
 
     /// Which of some addresses, by their indexes, clients may be sent to: those that their pools answer with,

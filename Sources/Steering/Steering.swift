@@ -13,6 +13,8 @@ public final class Steering: Sendable {
     /// Every address of every origin, and every host, in file order; its indexes are those of the
     /// health table.
     public let addresses: [SteeredAddress]
+    /// By the index of the pool: where its addresses begin.
+    let firstAddresses: [Int]
     /// The hosts that origins are given by, in file order.
     let hosts: [Name]
 
@@ -67,6 +69,11 @@ public final class Steering: Sendable {
             }.map {
                 SteeredAddress(address: $0, pool: pool, origin: $1, monitors: settings.monitors)
             }
+        }
+        var count = 0
+        firstAddresses = configuration.pools.map { pool in
+            defer { count += pool.origins.reduce(0) { $0 + $1.healthEntries } }
+            return count
         }
         hosts = configuration.pools.flatMap { $0.origins.compactMap(\.host) }
         let known = previous.flatMap { $0.geography.isSame(as: geography) ? $0.shapes : nil }

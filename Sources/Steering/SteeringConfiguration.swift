@@ -46,8 +46,8 @@ public struct Pool: Sendable {
     public var monitors: [String]
     /// How many of the monitors have to have an address up for it to be up; at least 1.
     public var monitorsNeeded = 1
-    /// How many origins must be up for the pool to be used; at least 1.
-    public var minimumHealthy: Int
+    /// How many origins it takes for the pool to be used; all of these, and never empty.
+    public var minimumHealthy: [MinimumHealthy]
     public var policy: OriginPolicy
     /// How many origins an answer carries the addresses of, where the policy is not `all`.
     public var answers = 1

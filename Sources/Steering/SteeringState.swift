@@ -11,6 +11,8 @@ public final class SteeringState: Sendable {
     public let health: HealthTable
 
     let pools: ContiguousArray<PoolState>
+    /// By the index of the pool.
+    let originCounts: [OriginCounts]
     /// By the index of `Steering.unions`.
     let unions: ContiguousArray<UnionState>
     /// The soonest in any of the pools that share capacities.
@@ -44,6 +46,7 @@ public final class SteeringState: Sendable {
         let pools = ContiguousArray(
             steering.configuration.pools.indices.map { builder.addPool($0) })
         self.pools = pools
+        originCounts = builder.originCounts
         unions = ContiguousArray(steering.unions.map { builder.addUnion($0, pools) })
         draws = builder.draws
         crowdedFlip = SoonestFlip(among: steering.neighbourhoods.flatMap(\.members), pools)
@@ -116,8 +119,10 @@ extension Share {
 
 /// One pool at this moment.
 struct PoolState: Sendable, BitwiseCopyable {
-    /// Whether enough of its origins are up.
-    var isUsable: Bool
+    /// How good it is.
+    var tier: Tiers
+    /// Whether any of its addresses is not down: drained, say, or up without enough others.
+    var mayWork: Bool
     /// Whether the client's prefix picks the origins.
     var picksByHash: Bool
     /// Whether each origin draws for itself and the best are taken: for a prefix, for several origins,
@@ -125,10 +130,8 @@ struct PoolState: Sendable, BitwiseCopyable {
     var ranksOrigins: Bool
     /// How many origins an answer has.
     var answers: UInt8
-    /// Whether it can be used, and leaves no client to others.
+    /// Whether it is healthy, and leaves no client to others.
     var takesAll: Bool
-    /// How many of its origins are up.
-    var healthyOrigins: UInt16
     /// Which share of its clients it takes.
     var admission = Share.all
     /// How soon a verdict on any of its addresses could flip, in seconds.
@@ -142,6 +145,9 @@ struct PoolState: Sendable, BitwiseCopyable {
 }
 
 extension PoolState {
+    /// Whether enough of its origins are up or degraded.
+    var isUsable: Bool { !tier.isEmpty }
+
     /// Whether the client's prefix picks among several origins.
     @inline(__always)
     var hashes: Bool { picksByHash && max(ipv4.count, ipv6.count, hosts.count) > 1 }
@@ -149,8 +155,8 @@ extension PoolState {
 
 /// The pools that an outcome comes to.
 struct SetState: Sendable, BitwiseCopyable {
-    /// Whether any of them can be used.
-    var isUsable: Bool
+    /// How good they are.
+    var tiers: Tiers
     /// Whether any may leave a client to others now that at other times leaves none.
     var mayRefuse: Bool
     /// What they are drawn by together while nothing has room.
@@ -160,8 +166,9 @@ struct SetState: Sendable, BitwiseCopyable {
         _ set: PoolSet, _ pools: ContiguousArray<PoolState>, _ rooms: ContiguousArray<Room>,
         _ ramps: RampShares
     ) {
-        let usable = set.pools.filter { pools[$0].isUsable }
-        isUsable = !usable.isEmpty
+        let tiers = Tiers(set.pools.map { pools[$0].tier })
+        self.tiers = tiers
+        let usable = set.pools.filter { pools[$0].tier.has(tiers.best) }
         mayRefuse = set.pools.contains {
             set.hasCapacity ? !pools[$0].takesAll : ramps.shares[$0] != nil
         }
@@ -173,10 +180,10 @@ struct SetState: Sendable, BitwiseCopyable {
 struct UnionState: Sendable, BitwiseCopyable {
     /// Whether any of the pools can be used.
     var isUsable: Bool
-    /// Those that can be used.
+    /// Those that are healthy, or else the degraded ones.
     var ipv4: AddressRange
     var ipv6: AddressRange
-    /// All of them, whatever their health: what of their origins is up, or else everything.
+    /// All of them, whatever their health: the best kind of address that they have.
     var allIPv4: AddressRange
     var allIPv6: AddressRange
     /// The soonest in any of the pools.
@@ -205,13 +212,12 @@ struct DrawEntry: Sendable, BitwiseCopyable {
 
 private struct StateBuilder {
     private let configuration: SteeringConfiguration
-    /// Whether each address may be answered, by health index.
-    private let isUp: [Bool]
-    private let healthyOrigins: [Int]
+    /// By health index.
+    private let fitnesses: [Fitness]
+    let originCounts: [OriginCounts]
     private let ramps: RampShares
     private let horizons: [Horizon]
-    /// The health index of each pool's first address.
-    private let firstAddress: [Int]
+    private let firstAddresses: [Int]
     var draws: ContiguousArray<DrawEntry> = []
     var ipv4: ContiguousArray<UInt32> = []
     var ipv6: ContiguousArray<UInt64> = []
@@ -221,47 +227,39 @@ private struct StateBuilder {
     init(_ steering: Steering, _ health: HealthTable, _ ramps: RampShares) {
         configuration = steering.configuration
         self.ramps = ramps
-        healthyOrigins = steering.healthyOrigins(health)
-        isUp = zip(steering.addresses, health.verdicts).map {
-            $1.isUp(monitored: $0.isMonitored)
-        }
+        originCounts = steering.originCounts(health)
+        fitnesses = steering.fitnesses(health)
         horizons = health.horizons
-        var first: [Int] = []
-        var count = 0
-        for pool in steering.configuration.pools {
-            first.append(count)
-            count += pool.origins.reduce(0) { $0 + $1.healthEntries }
-        }
-        firstAddress = first
+        firstAddresses = steering.firstAddresses
     }
 
     mutating func addPool(_ index: Int) -> PoolState {
         let pool = configuration.pools[index]
-        var health = firstAddress[index]
-        // Per origin, whether each of its addresses is up, or its host.
+        var health = firstAddresses[index]
+        // Per origin, what each of its addresses is good for, or its host.
         let states = pool.origins.map { origin in
             defer { health += origin.healthEntries }
-            return isUp[health..<health + origin.healthEntries]
+            return fitnesses[health..<health + origin.healthEntries]
         }
         let origins = zip(pool.origins, states).map { origin, states in
-            zip(origin.addresses, states).map { (address: $0, isUp: $1) }
+            zip(origin.addresses, states).map { (address: $0, fitness: $1) }
         }
-        let healthy = healthyOrigins[index]
-        let isUsable = healthy >= pool.minimumHealthy
+        let tier = pool.tier(originCounts[index])
+        let isHealthy = tier == .healthy
         let unshed = UInt64(Share.all) * UInt64(100 - pool.shed) / 100
         let ramped = UInt64(ramps.shares[index] ?? .all)
         let admission = Share(unshed * ramped / UInt64(Share.all))
-        let ipv4 = addAnswers(pool, origins, .ipv4)
-        let ipv6 = addAnswers(pool, origins, .ipv6)
+        let ipv4 = addAnswers(pool, origins, .ipv4, isHealthy)
+        let ipv6 = addAnswers(pool, origins, .ipv6, isHealthy)
         return PoolState(
-            isUsable: isUsable, picksByHash: pool.policy == .hash,
+            tier: tier, mayWork: states.contains { $0.contains { $0 > .down } },
+            picksByHash: pool.policy == .hash,
             ranksOrigins: pool.policy == .hash || pool.answers > 1 || !agree(ipv4, ipv6),
-            answers: UInt8(pool.answers), takesAll: isUsable && admission == .all,
-            healthyOrigins: UInt16(healthy),
+            answers: UInt8(pool.answers), takesAll: isHealthy && admission == .all,
             admission: admission,
-            horizon: horizons[firstAddress[index]..<health].map(\.seconds).min() ?? .max,
+            horizon: horizons[firstAddresses[index]..<health].map(\.seconds).min() ?? .max,
             ipv4: ipv4, ipv6: ipv6,
-            hosts: addHosts(pool, states.map { $0.contains(true) }))
+            hosts: addHosts(pool, states.map { $0.max() ?? .down }, isHealthy))
     }
 
     /// Whether the same point in two tables is the same origin, or one has nothing to draw.
@@ -274,12 +272,14 @@ private struct StateBuilder {
         draws[Int(table.start)..<Int(table.start + table.count)]
     }
 
-    /// Adds the hosts that a pool answers with: those that are up, or, if none is, all.
-    private mutating func addHosts(_ pool: Pool, _ isOriginUp: [Bool]) -> DrawTable {
+    /// Adds the hosts that a pool answers with: the best that there are.
+    private mutating func addHosts(
+        _ pool: Pool, _ fitnesses: [Fitness], _ isHealthy: Bool
+    ) -> DrawTable {
         guard pool.answersByHost else { return DrawTable() }
-        let anyUp = isOriginUp.contains(true)
+        let least = (fitnesses.max() ?? .down).least(isHealthy: isHealthy)
         var entries: [DrawEntry] = []
-        for (index, origin) in pool.origins.enumerated() where isOriginUp[index] || !anyUp {
+        for (index, origin) in pool.origins.enumerated() where fitnesses[index] >= least {
             entries.append(
                 DrawEntry(
                     sum: 0, seed: seed(ofName: "\(pool.name)/\(origin.name)", for: .originName),
@@ -290,15 +290,17 @@ private struct StateBuilder {
         return addDraws(entries)
     }
 
-    /// Adds what a pool answers for one family: the addresses that are up, or, if none is, all.
+    /// Adds what a pool answers for one family: the best that there is, of whatever kind.
     private mutating func addAnswers(
-        _ pool: Pool, _ origins: [[(address: IPAddress, isUp: Bool)]], _ family: IPAddress.Family
+        _ pool: Pool, _ origins: [[(address: IPAddress, fitness: Fitness)]],
+        _ family: IPAddress.Family, _ isHealthy: Bool
     ) -> DrawTable {
         let ofFamily = origins.map { $0.filter { $0.address.family == family } }
-        let anyUp = ofFamily.contains { $0.contains(where: \.isUp) }
+        let best = ofFamily.joined().map(\.fitness).max() ?? .down
+        let least = best.least(isHealthy: isHealthy)
         var entries: [DrawEntry] = []
         for (index, addresses) in ofFamily.enumerated() {
-            let answered = addresses.filter { $0.isUp || !anyUp }.map(\.address)
+            let answered = addresses.filter { $0.fitness >= least }.map(\.address)
             guard !answered.isEmpty else { continue }
             let origin = pool.origins[index]
             entries.append(
@@ -351,37 +353,39 @@ private struct StateBuilder {
     mutating func addUnion(
         _ members: [Int], _ pools: ContiguousArray<PoolState>
     ) -> UnionState {
-        let usable = members.filter { pools[$0].isUsable }
+        let tier = Tiers(members.map { pools[$0].tier }).best
+        let usable = members.filter { pools[$0].tier.has(tier) }
+        let isHealthy = tier == .healthy
         return UnionState(
             isUsable: !usable.isEmpty,
-            ipv4: addUnion(usable, .ipv4), ipv6: addUnion(usable, .ipv6),
-            allIPv4: addUnion(members, .ipv4), allIPv6: addUnion(members, .ipv6),
+            ipv4: addUnion(usable, .ipv4, isHealthy), ipv6: addUnion(usable, .ipv6, isHealthy),
+            allIPv4: addUnion(members, .ipv4, false), allIPv6: addUnion(members, .ipv6, false),
             flip: SoonestFlip(among: members, pools))
     }
 
     /// Adds what pools answer together; an address that several have is there once.
     private mutating func addUnion(
-        _ members: [Int], _ family: IPAddress.Family
+        _ members: [Int], _ family: IPAddress.Family, _ isHealthy: Bool
     ) -> AddressRange {
-        // The best kind that there is: up and not draining, up, any.
-        var preferred: [IPAddress] = []
-        var up: [IPAddress] = []
-        var all: [IPAddress] = []
+        var all: [(address: IPAddress, fitness: Fitness, weight: Int)] = []
         for pool in members {
-            var health = firstAddress[pool]
+            var health = firstAddresses[pool]
             for origin in configuration.pools[pool].origins {
                 for address in origin.addresses {
                     defer { health += 1 }
                     guard address.family == family else { continue }
-                    all.append(address)
-                    guard isUp[health] else { continue }
-                    up.append(address)
-                    if origin.weight > 0 { preferred.append(address) }
+                    all.append((address, fitnesses[health], origin.weight))
                 }
             }
         }
-        let answered = !preferred.isEmpty ? preferred : !up.isEmpty ? up : all
+        let best = all.map(\.fitness).max() ?? .down
+        let least = best.least(isHealthy: isHealthy)
+        var answered = all.filter { $0.fitness >= least }
+        // Those of weight 0 wait, unless nothing else is left.
+        if best > .down, answered.contains(where: { $0.weight > 0 }) {
+            answered.removeAll { $0.weight == 0 }
+        }
         var seen: Set<IPAddress> = []
-        return add(answered.filter { seen.insert($0).inserted }, family)
+        return add(answered.map(\.address).filter { seen.insert($0).inserted }, family)
     }
 }

@@ -139,17 +139,27 @@ extension SteeringState {
     /// answers, and the spare; all of them where something is drawn or several answer together. The same
     /// for every client of its scope, as it follows from the outcome and the pools chosen.
     func soonestFlip(of decision: Decision) -> SoonestFlip {
-        var walk = FlipWalk(pool: decision.pool, spare: decision.spare)
-        // All of the order was looked at before what is not from it, and before anything is forced.
+        var walk = FlipWalk(
+            pool: decision.pool, spare: decision.spare,
+            hasHealthySpare: decision.spare >= 0
+                && pools[Int(decision.spare)].tier == .healthy)
+        let outcome = steering.outcomes[Int(decision.outcome)]
+        // All of the order was looked at before what is not from it, before anything is forced, and
+        // before degraded pools count.
         consider(
-            steering.outcomes[Int(decision.outcome)],
-            stops: decision.position >= 0 && !decision.isForced, at: decision.position, &walk)
+            outcome,
+            stops: decision.position >= 0 && !decision.isForced && tier(of: outcome) == .healthy,
+            at: decision.position, &walk)
         if decision.pool >= 0 { walk.flip.consider(pools[Int(decision.pool)], decision.pool) }
         // What has room follows from the load of all that share capacities, of other rules as well.
         if decision.isDisplaced { walk.flip.consider(crowdedFlip) }
         if decision.reason == .allDown {
             // Of services that the outcome does not come to there are pools among these, too.
-            walk.flip.consider(unions[Int(steering.outcomes[Int(decision.outcome)].union)].flip)
+            walk.flip.consider(unions[Int(outcome.union)].flip)
+        }
+        if decision.reason == .lastResort {
+            let fallback = steering.services[Int(decision.service)].fallback
+            if fallback >= 0 { walk.flip.consider(pools[Int(fallback)], fallback) }
         }
         return walk.flip
     }
@@ -159,6 +169,8 @@ extension SteeringState {
         /// What was chosen.
         let pool: Int32
         let spare: Int32
+        /// Otherwise all that a rule comes to was looked at for one.
+        let hasHealthySpare: Bool
         var flip = SoonestFlip()
         /// Whether it has come by what was chosen.
         var hasChoice = false
@@ -176,7 +188,7 @@ extension SteeringState {
         while let child = steering.next(&cursor, of: outcome) {
             if let inner = child.outcome {
                 // What may be for a spare is not followed so closely.
-                let isForSpare = outcome.hasSpare && walk.hasChoice
+                let isForSpare = outcome.hasSpare && (walk.hasChoice || !walk.hasHealthySpare)
                 consider(
                     steering.outcomes[inner], stops: stops && isOrdered && !isForSpare, &walk)
             } else {

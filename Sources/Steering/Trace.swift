@@ -16,6 +16,7 @@ extension SteeringState {
     func trace(_ decision: Decision, client: Client, random: UInt64) -> [TraceStep] {
         let address = decision.wentByResolver ? client.resolver ?? client.address : client.address
         var request = Request(address: address, random: random)
+        request.tier = tier(of: steering.outcomes[Int(decision.outcome)])
         var current = decision
         current.isDisplaced = false
         current.reach = .all

@@ -14,12 +14,13 @@ struct Explain: AsyncParsableCommand {
         abstract: "Show what a client would be answered, and every reason.",
         usage: """
             rhumb explain <name> --client <address[/length]> [--resolver <address>]
-                          [--type <type>] [--down <pool,...>] [--no-probe] [--json]
+                          [--type <type>] [--down <pool,...>] [--degraded <pool,...>]
+                          [--no-probe] [--json]
             """,
         discussion: """
             Every origin is probed once first, so that the decision is the one a server on this \
             machine would make, with what operators told that one (rhumb drain); --no-probe takes all \
-            for up, and --down what it names for down.
+            for up, --down what it names for down, and --degraded for degraded.
             """)
 
     @Argument(help: "The name that is asked for, as www.example.com", transform: domainName)
@@ -47,6 +48,9 @@ struct Explain: AsyncParsableCommand {
             "Pools, or origins as POOL/ORIGIN, to take for down, with commas between them.",
             valueName: "pool,..."))
     var down: String?
+
+    @Option(help: ArgumentHelp("The same, to take for degraded.", valueName: "pool,..."))
+    var degraded: String?
 
     @Flag(inversion: .prefixedNo, help: "Probe every origin once.")
     var probe = true
@@ -76,10 +80,10 @@ struct Explain: AsyncParsableCommand {
         var (health, states) = await probe ? probedOnce(loaded) : (loaded.allUp, [])
         if probe { loader.applyKeptOverrides(to: &health, of: loaded) }
         do {
-            let names = down?.split(separator: ",").map(String.init) ?? []
-            health = try loaded.health(health, down: names)
+            health = try loaded.health(
+                health, down: listed(down), degraded: listed(degraded))
         } catch {
-            printError("rhumb: --down: \(error)")
+            printError("rhumb: --down or --degraded: \(error)")
             throw ExitCode(1)
         }
         let snapshot = Snapshot(content: loaded.content, health: health)
@@ -153,6 +157,11 @@ extension Loaded {
     var allUp: HealthTable {
         HealthTable(count: content.steering.addresses.count, verdict: .up)
     }
+}
+
+/// The entries of an option that has commas between them.
+func listed(_ option: String?) -> [String] {
+    option?.split(separator: ",").map(String.init) ?? []
 }
 
 func domainName(_ text: String) throws -> Name {

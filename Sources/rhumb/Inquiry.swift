@@ -59,15 +59,19 @@ struct Inquiry {
 }
 
 extension Loaded {
-    /// A health table in which these pools and origins are down, whatever it was before, and how soon
-    /// verdicts could flip is as if nothing had happened for a while.
+    /// A health table in which these pools and origins are down or degraded, whatever it was before, and
+    /// how soon verdicts could flip is as if nothing had happened for a while.
     ///
-    /// - Parameter names: `POOL` or `POOL/ORIGIN`.
+    /// - Parameters:
+    ///   - down: `POOL` or `POOL/ORIGIN`; what is in both lists is down.
     /// - Throws: `UnknownName` for what there is not.
-    func health(_ health: HealthTable, down names: [String]) throws(UnknownName) -> HealthTable {
+    func health(
+        _ health: HealthTable, down: [String], degraded: [String] = []
+    ) throws(UnknownName) -> HealthTable {
         var health = health
         let pools = content.steering.configuration.pools
-        for name in names {
+        let said = degraded.map { ($0, Verdict.degraded) } + down.map { ($0, .down) }
+        for (name, verdict) in said {
             var isKnown = false
             for (index, address) in content.steering.addresses.enumerated() {
                 let pool = pools[address.pool]
@@ -75,7 +79,7 @@ extension Loaded {
                     name == pool.name || name == pool.name + "/" + pool.origins[address.origin].name
                 else { continue }
                 isKnown = true
-                health[index] = .down
+                health[index] = verdict
             }
             guard isKnown else {
                 let all = pools.flatMap { pool in

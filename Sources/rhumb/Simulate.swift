@@ -13,15 +13,16 @@ struct Simulate: AsyncParsableCommand {
         abstract: "Show where all clients would go, and what a change moves.",
         usage: """
             rhumb simulate <name> [--clients <file>] [--family <4|6>]
-                           [--down <pool,...>] [--against <directory>]
-                           [--max-moved <percent>] [--json] [--map <file.svg>]
+                           [--down <pool,...>] [--degraded <pool,...>]
+                           [--against <directory>] [--max-moved <percent>]
+                           [--json] [--map <file.svg>]
             """,
         discussion: """
             Every network of the geo database is sent through the decision that the server makes, and \
             counts by its addresses; or, with --clients, the rows of a file: ADDRESS[/LENGTH] [WEIGHT]. \
-            With --down the pools that it names are down, and what moves is compared with all of them \
-            up; with --against it is compared with the files of another directory, the ones in force \
-            say, and the same pools down. Nothing is probed.
+            With --down the pools that it names are down, with --degraded they are degraded, and what \
+            moves is compared with all of them up; with --against it is compared with the files of another directory, the ones in force \
+            say, and the same said of its pools. Nothing is probed.
 
             Exit status: 0, or 1 if more than --max-moved of the clients go elsewhere.
             """)
@@ -41,6 +42,9 @@ struct Simulate: AsyncParsableCommand {
             valueName: "pool,..."))
     var down: String?
 
+    @Option(help: ArgumentHelp("The same, to take for degraded.", valueName: "pool,..."))
+    var degraded: String?
+
     @Option(help: ArgumentHelp("Other files to compare with.", valueName: "directory"))
     var against: String?
 
@@ -59,19 +63,21 @@ struct Simulate: AsyncParsableCommand {
 
     func validate() throws {
         guard family == "4" || family == "6" else { throw ValidationError("--family is 4 or 6") }
-        if maxMoved != nil, down == nil, against == nil {
-            throw ValidationError("--max-moved needs --down or --against to compare with")
+        if maxMoved != nil, down == nil, degraded == nil, against == nil {
+            throw ValidationError(
+                "--max-moved needs --down, --degraded or --against to compare with")
         }
     }
 
     func run() async throws {
         let loaded = try await load(Loader(files))
-        let deciding = try deciding(loaded, down: down)
+        let deciding = try deciding(loaded, down: down, degraded: degraded)
         var other: Simulation.Deciding?
         if let against {
-            other = try self.deciding(try await load(Loader(directory: against)), down: down)
-        } else if down != nil {
-            other = try self.deciding(loaded, down: nil)
+            other = try self.deciding(
+                try await load(Loader(directory: against)), down: down, degraded: degraded)
+        } else if down != nil || degraded != nil {
+            other = try self.deciding(loaded, down: nil, degraded: nil)
         }
         let configuration = loaded.content.steering.configuration
         var simulation = Simulation(configuration)
@@ -99,9 +105,13 @@ struct Simulate: AsyncParsableCommand {
             try writeText(drawing.svg, to: map)
         }
         if json {
-            try printJSON(simulation.document(comparing: other != nil))
+            try printJSON(
+                simulation.document(comparing: other != nil, deciding.state.shortfalls))
         } else {
             print(simulation.report(comparing: other != nil), terminator: "")
+            for (pool, shortfall) in deciding.state.shortfalls.sorted(by: { $0.key < $1.key }) {
+                print("\(pool): \(shortfall)")
+            }
         }
         if let maxMoved, simulation.movedShare > maxMoved {
             printError(
@@ -121,7 +131,9 @@ struct Simulate: AsyncParsableCommand {
     }
 
     /// What decides for the name, in one directory's files.
-    private func deciding(_ loaded: Loaded, down: String?) throws -> Simulation.Deciding {
+    private func deciding(
+        _ loaded: Loaded, down: String?, degraded: String?
+    ) throws -> Simulation.Deciding {
         let inquiry = Inquiry(name, type: .a, in: loaded.content)
         guard inquiry.isSteered else {
             printError("rhumb: \(inquiry.unsteered)")
@@ -129,10 +141,10 @@ struct Simulate: AsyncParsableCommand {
         }
         let health: HealthTable
         do {
-            let names = down?.split(separator: ",").map(String.init) ?? []
-            health = try loaded.health(loaded.allUp, down: names)
+            health = try loaded.health(
+                loaded.allUp, down: listed(down), degraded: listed(degraded))
         } catch {
-            printError("rhumb: --down: \(error)")
+            printError("rhumb: --down or --degraded: \(error)")
             throw ExitCode(1)
         }
         let snapshot = Snapshot(content: loaded.content, health: health)
@@ -279,7 +291,9 @@ extension Simulation {
     }
 
     /// For programs.
-    func document(comparing: Bool) -> SimulationDocument {
+    func document(
+        comparing: Bool, _ shortfalls: [String: String]
+    ) -> SimulationDocument {
         func group(_ share: Share) -> SimulationDocument.Group {
             .init(
                 clients: share.weight,
@@ -302,6 +316,7 @@ extension Simulation {
                 uniqueKeysWithValues: pools.indices.compactMap { index in
                     savedMilliseconds(againstPool: index).map { (pools[index], $0) }
                 }),
+            shortfalls: shortfalls,
             moved: comparing ? movedShare : nil,
             moves: comparing
                 ? moved.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map {
@@ -342,11 +357,13 @@ struct SimulationDocument: Encodable {
     var countries: [String: Group]
     /// The estimated round trip saved against each pool alone.
     var savedMilliseconds: [String: Double]
+    /// The pools that are not healthy, and why.
+    var shortfalls: [String: String]
     var moved: Double?
     var moves: [Move]?
 
     enum CodingKeys: String, CodingKey {
-        case all, hosts, continents, countries, moved, moves
+        case all, hosts, continents, countries, shortfalls, moved, moves
         case savedMilliseconds = "saved_milliseconds"
     }
 }

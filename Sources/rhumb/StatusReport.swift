@@ -189,7 +189,7 @@ struct StatusReport {
 
 extension PoolStanding {
     /// `usable`, `degraded` or `down`.
-    var state: String { isUsable ? "usable" : "down" }
+    var state: String { isDegraded ? "degraded" : isUsable ? "usable" : "down" }
 }
 
 extension Verdict {

@@ -11,8 +11,9 @@ struct Test: AsyncParsableCommand {
         abstract: "Compare decisions with what a file expects of them.",
         usage: "rhumb test <file> [-C <directory>]",
         discussion: """
-            A row of the file is NAME CLIENT POOL [down=POOL,...] [resolver=ADDRESS]: the client, an \
-            address or ADDRESS/LENGTH, has to be sent to that pool while those that are named are down. \
+            A row of the file is NAME CLIENT POOL [down=POOL,...] [degraded=POOL,...] \
+            [resolver=ADDRESS]: the client, an address or ADDRESS/LENGTH, has to be sent to that pool \
+            while those that are named are down or degraded. \
             Where a draw decides, POOL|POOL names all that may come; servfail stands for that answer, \
             and several for pools that answer together. A pool's host may be named in place of the \
             pool, as eu.lb.vendor.example. What follows a "#" is a comment.
@@ -62,6 +63,7 @@ private struct Expectation {
     /// The names of pools or their hosts, `servfail`, or `several`.
     var expected: Set<String>
     var down: [String]
+    var degraded: [String]
 
     /// How many draws are looked at where one decides: a pool of one per cent is missed once in 10^8.
     private static let draws = 2_000
@@ -72,9 +74,9 @@ private struct Expectation {
         guard inquiry.isSteered else { return inquiry.unsteered }
         let health: HealthTable
         do {
-            health = try loaded.health(loaded.allUp, down: down)
+            health = try loaded.health(loaded.allUp, down: down, degraded: degraded)
         } catch {
-            return "down: \(error)"
+            return "down or degraded: \(error)"
         }
         let snapshot = Snapshot(content: loaded.content, health: health)
         var generator = SystemRandomNumberGenerator()
@@ -120,7 +122,9 @@ private func readExpectations(
         }
         guard words.count >= 3 else {
             diagnostics.error(
-                at: position(first), "a row is NAME CLIENT POOL [down=POOL,...] [resolver=ADDRESS]")
+                at: position(first),
+                "a row is NAME CLIENT POOL [down=POOL,...]"
+                    + " [degraded=POOL,...] [resolver=ADDRESS]")
             continue
         }
         guard let name = try? domainName(String(words[0])) else {
@@ -150,17 +154,20 @@ private func readExpectations(
         }
         var row = Expectation(
             position: position(first), name: name, client: Client(network), expected: expected,
-            down: [])
+            down: [], degraded: [])
         for word in words.dropFirst(3) {
             if word.hasPrefix("down=") {
-                row.down = word.dropFirst(5).split(separator: ",").map(String.init)
+                row.down = listed(String(word.dropFirst(5)))
+            } else if word.hasPrefix("degraded=") {
+                row.degraded = listed(String(word.dropFirst(9)))
             } else if word.hasPrefix("resolver="),
                 let address = IPAddress(String(word.dropFirst(9)))
             {
                 row.client.resolver = address
             } else {
                 diagnostics.error(
-                    at: position(word), "\"\(word)\" is neither down=POOL,... nor resolver=ADDRESS")
+                    at: position(word),
+                    "\"\(word)\" is none of down=POOL,..., degraded=POOL,... and resolver=ADDRESS")
             }
         }
         rows.append(row)

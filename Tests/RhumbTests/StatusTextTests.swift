@@ -26,7 +26,7 @@ struct StatusTextTests {
     ) -> StatusDocument {
         let pools = [
             StatusDocument.Pool(
-                pool: "tokyo", state: "down", reason: "0 of 1 origin up, min_healthy 1",
+                pool: "tokyo", state: "down", reason: "0 of 1 origin up, min_healthy wants 1",
                 sharePercent: 100,
                 origins: [StatusDocument.Origin(origin: "nrt-1", addresses: addresses)])
         ]
@@ -51,7 +51,7 @@ struct StatusTextTests {
                 1 pool, 0 usable; 2 addresses: 1 up, 1 down
                 zones example.com. 7
 
-                tokyo  down  0 of 1 origin up, min_healthy 1
+                tokyo  down  0 of 1 origin up, min_healthy wants 1
                   nrt-1 192.0.2.1   down     1d2h   12.3 ms, mean 123 ms
                     connect: connection refused
                   nrt-1 2001:db8::1 up       1d2h   12.3 ms, mean 123 ms

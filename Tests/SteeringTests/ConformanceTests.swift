@@ -51,6 +51,51 @@ struct ConformanceTests {
         return SteeringState(steering, health: health)
     }
 
+    @Test(
+        "answers from degraded pools where none is healthy, and the same to all of a scope",
+        arguments: Combination.all)
+    func tiers(combination: Combination) throws {
+        let steering = try steering(
+            World.configuration(combination), places: worldPlaces, latency: World.latency)
+        let service = try #require(steering.service(named: "fallback"))
+        var random = SeededGenerator(11)
+        let kinds: [Verdict] = [.up, .degraded, .down, .drained, .degraded, .unknown]
+        for turn in 0..<200 {
+            // Of some of these worlds no pool is healthy, of some none can be used.
+            let most = turn % 3 == 0 ? 0 : 1
+            let verdicts = World.members.map { _ in
+                kinds[Int.random(in: most..<(turn % 7 == 0 ? 4 : 6), using: &random)]
+            }
+            var health = HealthTable(count: steering.addresses.count, verdict: .up)
+            for (index, steered) in steering.addresses.enumerated() where steered.pool < World.last
+            {
+                // In a healthy pool one origin may be degraded, which is then left out.
+                let isAside = (steered.pool + turn) % 4 == steered.origin
+                let verdict = verdicts[steered.pool]
+                health[index] =
+                    verdict == .unknown ? .down : verdict == .up && isAside ? .degraded : verdict
+            }
+            let state = SteeringState(steering, health: health)
+            let tier =
+                verdicts.contains(.up) ? Verdict.up : verdicts.contains(.degraded) ? .degraded : nil
+            let out = Set(World.members.indices.filter { verdicts[$0] != tier })
+            let client = clients[turn % clients.count]
+            let bits = random.next()
+            let decision = state.decide(service: service, client: client, random: bits)
+            try #require(
+                problem(decision, in: state, down: out, combination) == nil,
+                "\(client.address), \(verdicts)")
+            if tier == .up {
+                let aside = state.addresses(decision).filter { World.isDual($0) }.filter {
+                    let owner = World.owner($0)
+                    return (owner.pool + turn) % 4 == owner.origin
+                }
+                try #require(aside.isEmpty, "degraded: \(aside), \(verdicts)")
+            }
+            try checkScope(decision, client, bits, state, combination, &random)
+        }
+    }
+
     /// What is wrong with a decision; nil if nothing is.
     private func problem(
         _ decision: Decision, in state: SteeringState, down: Set<Int>, _ combination: Combination
@@ -76,7 +121,8 @@ struct ConformanceTests {
     private func tornFamilies(_ decision: Decision, in state: SteeringState) -> String? {
         let up = { (address: IPAddress) in
             state.steering.addresses.indices.contains {
-                state.steering.addresses[$0].address == address && state.health[$0] == .up
+                state.steering.addresses[$0].address == address
+                    && [.up, .degraded].contains(state.health[$0])
             }
         }
         let answered = state.addresses(decision)
@@ -141,6 +187,33 @@ struct ConformanceTests {
                     case .servfail:
                         #expect(sources.isEmpty && decision.reason == .failure)
                     }
+                }
+            }
+        }
+    }
+
+    @Test("says what drained pools come to among dead ones", arguments: Combination.all)
+    func drained(combination: Combination) throws {
+        let steering = try steering(
+            World.configuration(combination), places: worldPlaces, latency: World.latency)
+        var health = HealthTable(count: steering.addresses.count, verdict: .down)
+        for (index, steered) in steering.addresses.enumerated()
+        where [2, 5].contains(steered.pool) && steered.origin < 2 {
+            health[index] = .drained
+        }
+        let state = SteeringState(steering, health: health)
+        for mode in [WhenAllDown.fallback, .first, .all] {
+            let service = try #require(steering.service(named: mode.rawValue))
+            for client in clients {
+                let decision = state.decide(service: service, client: client, random: 99)
+                let owners = state.addresses(decision).map { World.owner($0) }
+                #expect(!decision.ipv4.isEmpty && !decision.ipv6.isEmpty)
+                #expect(owners.allSatisfy { [2, 5].contains($0.pool) && $0.origin < 2 })
+                switch mode {
+                case .all: #expect(decision.reason == .allDown)
+                case .fallback: #expect(decision.reason == .lastResort)
+                // It may be this client's first.
+                default: #expect([.firstOfDown, .lastResort].contains(decision.reason))
                 }
             }
         }
@@ -211,7 +284,7 @@ struct ConformanceTests {
     @Test("parsers have headers whose examples load")
     func parserExamples() throws {
         let examples = try headerExamples(in: "")
-        #expect(examples.count == 4)
+        #expect(examples.count == 5)
         for example in examples {
             let (configuration, messages) = parse(example.text)
             #expect(configuration != nil, "\(example.file): \(messages)")

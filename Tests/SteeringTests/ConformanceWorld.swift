@@ -109,6 +109,12 @@ enum World {
         origin < 2 || pool % 4 != 1 - family
     }
 
+    /// Whether the origin of an address has both families.
+    static func isDual(_ address: IPAddress) -> Bool {
+        let (pool, origin) = owner(address)
+        return isDual(pool, origin)
+    }
+
     static func isDual(_ pool: Int, _ origin: Int) -> Bool {
         serves(pool, origin, 0) && serves(pool, origin, 1)
     }

@@ -37,7 +37,7 @@ struct ExplanationTests {
             rule 1   no match: networks (networks 10.99.0.0/16; a.yaml:20:9)
             rule 2   no match: countries (countries BR CA; a.yaml:21:9)
             rule 3   proximity: everyone (a.yaml:22:9)
-            pools    frankfurt    638 km                                  0/2 up  down: needs 1
+            pools    frankfurt    638 km                                  0/2 up  down: 0 of 2 origins up, min_healthy wants 1
                      virginia   5,917 km  counts as 4,734 km by its bias  1/1 up  chosen
                      tokyo      9,559 km                                  2/2 up
             chosen   virginia (number 2 in order; those before are down)

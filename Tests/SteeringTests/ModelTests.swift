@@ -26,7 +26,56 @@ struct ModelTests {
                     address = resolver
                 }
             }
-            return pick(service, address) ?? service.fallback!
+            let members = reach(service, address)
+            let best = ["healthy", "degraded"].first { members.map(tier).contains($0) }
+            if let best { return pick(service, address) { tier($0) == best }! }
+            let fallback = service.fallback!
+            if tier(fallback) != "down" || mayWork(fallback) { return fallback }
+            return pick(service, address, where: mayWork) ?? fallback
+        }
+
+        /// How good a pool is, by the verdicts on its origins of one address.
+        private func tier(_ index: Int) -> String {
+            let pool = configuration.pools[index]
+            let stated = pool.minimumHealthy[0].text
+            let wanted =
+                stated.hasSuffix("%")
+                ? (Double(stated.dropLast())! / 100 * Double(pool.origins.count)).rounded(.up)
+                : Double(stated)!
+            let having = verdicts(index)
+            if Double(having.count { $0 == .up }) >= wanted { return "healthy" }
+            let fit = having.count { $0 == .up || $0 == .degraded }
+            return Double(fit) >= wanted ? "degraded" : "down"
+        }
+
+        private func mayWork(_ index: Int) -> Bool {
+            verdicts(index).contains { $0 != .down && $0 != .unknown }
+        }
+
+        private func verdicts(_ index: Int) -> [Verdict] {
+            steering.addresses.indices.filter { steering.addresses[$0].pool == index }
+                .map { state.health[$0] }
+        }
+
+        /// The pools that the rules for an address come to.
+        private func reach(_ service: Service, _ address: IPAddress) -> [Int] {
+            guard let (rule, _) = rule(service, address) else { return [] }
+            return rule.pools.flatMap { reference in
+                switch reference.target {
+                case .pool(let index): [index]
+                case .service(let index): reach(configuration.services[index], address)
+                }
+            }
+        }
+
+        private func rule(
+            _ service: Service, _ address: IPAddress
+        ) -> (rule: Rule, found: LocatedAddress)? {
+            let found = steering.geography.findOrAssume(address)
+            let located = found.foldedIPv4 ?? address
+            return service.rules.first {
+                $0.match?.firstMismatch(located, found.location) == nil
+            }.map { ($0, found) }
         }
 
         /// Whether anything that the service asks for is known of an address.
@@ -87,21 +136,22 @@ struct ModelTests {
                 && nested(first).allSatisfy(isSameForEveryone)
         }
 
-        private func pick(_ service: Service, _ address: IPAddress) -> Int? {
-            let found = steering.geography.findOrAssume(address)
+        /// The first pool of the order that is good enough.
+        private func pick(
+            _ service: Service, _ address: IPAddress, where isGood: (Int) -> Bool
+        ) -> Int? {
+            guard let (rule, found) = rule(service, address) else { return nil }
             let located = found.foldedIPv4 ?? address
-            let rule = service.rules.first {
-                $0.match?.firstMismatch(located, found.location) == nil
-            }
-            guard let rule else { return nil }
             let order = rule.pools.enumerated().map { position, reference in
                 (cost(reference, rule, located, found.location), position)
             }.sorted { $0 < $1 }
             for (_, position) in order {
                 switch rule.pools[position].target {
-                case .pool(let index): if state.pools[index].isUsable { return index }
+                case .pool(let index): if isGood(index) { return index }
                 case .service(let index):
-                    if let pool = pick(configuration.services[index], address) { return pool }
+
+                    let service = configuration.services[index]
+                    if let pool = pick(service, address, where: isGood) { return pool }
                 }
             }
             return nil
@@ -198,7 +248,9 @@ struct ModelTests {
             {
                 text +=
                     "  p\(index): { monitor: m, \(below(6) > 0 ? "location: [\(place)], " : "")"
-                    + "origins: { o: { addresses: 192.0.2.\(index + 1) } } }\n"
+                    + "min_healthy: \(one(of: ["1", "1", "2", "34%", "100%"])), origins: { "
+                    + (1...3).map { "o\($0): { addresses: 192.0.\(index).\($0) }" }
+                    .joined(separator: ", ") + " } }\n"
             }
             text +=
                 "regions: { corner: { networks: [10.9.8.0/22, 203.0.113.64/26], countries: BR } }\n"
@@ -260,8 +312,19 @@ struct ModelTests {
         let steering = try Steering(
             try #require(configuration, "\(messages)\n\(text)"),
             geography: geography(places, default: fallback))
-        let down = Set((0..<6).filter { _ in maker.below(3) == 0 }.map { "p\($0)" })
-        let model = Model(steering: steering, state: makeState(steering, down: down))
+        let kinds: [Verdict] =
+            maker.one(of: [
+                [.up, .up, .degraded, .down], [.degraded, .down], [.down, .drained, .down],
+            ])
+        var health = HealthTable(count: steering.addresses.count)
+        for pool in steering.configuration.pools.indices {
+            let verdict = maker.one(of: kinds)
+            for index in steering.firstAddresses[pool]..<steering.firstAddresses[pool] + 3 {
+                health[index] =
+                    maker.below(4) == 0 ? maker.one(of: kinds + [.degraded, .unknown]) : verdict
+            }
+        }
+        let model = Model(steering: steering, state: SteeringState(steering, health: health))
         for (index, service) in steering.configuration.services.enumerated() {
             for _ in 0..<40 {
                 let resolver = maker.below(3) == 0 ? nil : maker.address()
@@ -276,7 +339,7 @@ struct ModelTests {
                     service: index, client: client(address), random: 0)
                 let context =
                     "\(service.name) for \(address) by \(resolver?.description ?? "itself"),"
-                    + " scope \(decision.scope), without \(down)\n\(text)\n\(latency)\n\(places)"
+                    + " scope \(decision.scope), \(health.verdicts)\n\(text)\n\(latency)\n\(places)"
                     + "\ndefault: \(fallback ?? "none")"
                 #expect(Int(decision.pool) == model.pool(service, client(address)), "\(context)")
                 for other in address.samples(inFirst: Int(decision.scope), 6, &maker.random) {

@@ -348,7 +348,8 @@ let poolFaults: [FaultyFile] = [
             + " it could never be used"),
     FaultyFile(
         "pools: { a: { min_healthy: 0, origins: { o: { addresses: 192.0.2.1 } } } }",
-        "a.yaml:1:28: error: pools.a.min_healthy: expected a whole number from 1 to 1, found \"0\""),
+        "a.yaml:1:28: error: pools.a.min_healthy: expected a whole number from 1 to 1, or a share"
+            + " from 1% to 100%, found \"0\""),
     FaultyFile(
         "monitors: { web: {} }\npools: { a: { monitor: wbe, origins: { o: { addresses: 192.0.2.1 } } } }",
         "a.yaml:2:24: error: pools.a.monitor: there is no monitor \"wbe\"; did you mean \"web\"?"),

@@ -1,6 +1,6 @@
 // Random configurations of everything together: services within services, hash, weights, sheds, spares,
-// capacities, ramps, several answers, hosts in place of addresses, under random pools down. What must
-// hold of any decision holds of each of theirs.
+// capacities, ramps, minimums, several answers, hosts in place of addresses, under random verdicts. What
+// must hold of any decision holds of each of theirs.
 
 import DNSWire
 import Geo
@@ -36,7 +36,11 @@ struct SoundnessTests {
             for (index, place) in places.enumerated() {
                 let policy = one(of: ["weighted", "hash"] + (byHost ? [] : ["all"]))
                 let drawn = policy != "all"
-                let origins = (0...below(3)).map { origin in
+                let count = 1 + below(4)
+                let minimums =
+                    ["1", "\(count)", "50%", "100%"]
+                    + (byHost ? [] : ["{ ipv4: 50%, ipv6: 1 }"])
+                let origins = (0..<count).map { origin in
                     "o\(origin): { "
                         + (byHost
                             ? "host: o\(origin).p\(index).test, check_address: 192.0.2.1"
@@ -47,6 +51,7 @@ struct SoundnessTests {
                 text +=
                     "  p\(index): { monitor: m, " + (below(5) == 0 ? "" : "location: \(place), ")
                     + "policy: \(policy), "
+                    + (below(2) == 0 ? "" : "min_healthy: \(one(of: minimums)), ")
                     + (drawn && !byHost ? "answers: \(1 + below(3)), " : "")
                     + (states ? "load: \(10 * below(6)), " : "")
                     + (states && below(2) == 0 ? "capacity: \(50 + 10 * below(6)), " : "")
@@ -134,6 +139,31 @@ struct SoundnessTests {
         }
     }
 
+    /// Most origins are up, or down as their pools; some are anything, both addresses alike.
+    private func health(
+        _ steering: Steering, down: Set<String>, _ maker: inout Maker
+    ) -> HealthTable {
+        var health = makeState(steering, down: down).health
+        let kinds: [Verdict] = [.up, .degraded, .degraded, .drained, .down]
+        // In some worlds a pool is healthy at most by chance.
+        let spread = maker.one(of: [0, 2, 5])
+        var last = (pool: -1, origin: -1)
+        var verdict: Verdict?
+        var ofPool: Verdict?
+        for (index, steered) in steering.addresses.enumerated() {
+            if steered.pool != last.pool {
+                ofPool = maker.below(6) < spread ? maker.one(of: kinds) : nil
+            }
+            if (steered.pool, steered.origin) != last {
+                verdict = maker.below(6) == 0 ? maker.one(of: kinds) : ofPool
+                last = (steered.pool, steered.origin)
+            }
+            if let verdict { health[index] = verdict }
+            health.setHorizon(Horizon(probes: 2, seconds: UInt32(maker.below(80))), of: index)
+        }
+        return health
+    }
+
     private let clients = [
         "203.0.113.1", "203.0.113.130", "198.51.100.5", "198.51.100.140", "10.1.2.3", "10.2.3.4",
         "10.9.9.9", "8.8.8.8", "2001:db8:a::1", "2001:db8:a:8000::1", "2a00::1",
@@ -172,11 +202,7 @@ struct SoundnessTests {
             let ramps = Dictionary(
                 uniqueKeysWithValues: (0..<6).filter { _ in maker.below(6) == 0 }
                     .map { ($0, Double(maker.below(4)) / 4) })
-            var health = makeState(steering, down: Set(down)).health
-            for index in steering.addresses.indices {
-                let seconds = UInt32(maker.below(80))
-                health.setHorizon(Horizon(probes: 2, seconds: seconds), of: index)
-            }
+            let health = health(steering, down: Set(down), &maker)
             let state = SteeringState(steering, health: health, ramps: RampShares(ramps))
             for service in steering.configuration.services.indices {
                 for _ in 0..<8 {
@@ -188,7 +214,8 @@ struct SoundnessTests {
                             : Client(
                                 client, knownBits: client.family.rawValue, resolver: resolver),
                         state, service, &maker.random,
-                        "\(text)\n\(latency)\ndown: \(down), ramps: \(ramps)")
+                        "\(text)\n\(latency)\ndown: \(down), verdicts: \(health.verdicts), ramps: \(ramps)"
+                    )
                 }
             }
         }
@@ -225,8 +252,14 @@ struct SoundnessTests {
                 "\(other.address) in /\(decision.scope) of \(client.address): \(context)")
         }
         // Random bits decide what is drawn, not who shares it.
-        let drawn = state.decide(service: service, client: client, random: random.next())
-        #expect(drawn.scope == decision.scope || !decision.isDrawn, "a drawn scope: \(context)")
+        for _ in 0..<3 {
+            let drawn = state.decide(service: service, client: client, random: random.next())
+            #expect(drawn.scope == decision.scope, "a drawn scope: \(context)")
+            #expect(
+                decision.isDrawn || (drawn.pool, drawn.spare) == (decision.pool, decision.spare),
+                "drawn in secret: \(context)")
+        }
+        checkTier(decision, state, context)
         checkTTL(decision, client, state, service, bits, &random, context)
 
         let explanation = state.explain(service: service, client: client, random: bits)
@@ -244,6 +277,22 @@ struct SoundnessTests {
 }
 
 extension SoundnessTests {
+    /// What answers is as good as anything that the outcome comes to.
+    private func checkTier(
+        _ decision: Decision, _ state: SteeringState, _ context: String
+    ) {
+        let outcome = state.steering.outcomes[Int(decision.outcome)]
+        let members = state.steering.sets[Int(outcome.set)].pools
+        let tiers = { (pools: [Int]) in pools.map { state.summarise($0).tier } }
+        let best = ["healthy", "degraded"].first { tiers(members).contains($0) }
+        guard let best else { return }
+        if decision.pool >= 0 {
+            #expect(tiers([Int(decision.pool)]) == [best], "a worse pool: \(context)")
+        }
+        let spare = decision.spare < 0 ? [] : tiers([Int(decision.spare)])
+        #expect(!spare.contains("down"), "a dead spare: \(context)")
+    }
+
     /// What can flip within the TTL that bounds leave free makes no difference to the decision.
     private func checkTTL(
         _ decision: Decision, _ client: Client, _ state: SteeringState, _ service: Int,
@@ -256,10 +305,11 @@ extension SoundnessTests {
                 == stated.map { $0.isFixed ? $0.upper : min(max(soonest, $0.lower), $0.upper) })
         // An error has no TTL.
         guard decision.reason != .failure else { return }
+        let kinds: [Verdict] = [.up, .degraded, .drained, .down]
         var health = state.health
         for index in health.horizons.indices where health.horizons[index].seconds < soonest {
             guard random.next() >> 63 == 0 else { continue }
-            health[index] = health[index] == .up ? .down : .up
+            health[index] = kinds[Int(random.next() >> 62)]
         }
         let flipped = SteeringState(state.steering, health: health, ramps: state.ramps)
         let later = flipped.decide(service: service, client: client, random: bits)

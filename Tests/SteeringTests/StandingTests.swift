@@ -52,7 +52,8 @@ struct StandingTests {
             ("{ rules: [{ pools: [a, b] }], fallback: c }", "dd-+", []),
             ("{ rules: [{ pools: [a, b] }], fallback: c }", "d+--", [[0]]),
             ("{ rules: [{ pools: [a, b] }], fallback: c }", "----", [[2]]),
-            ("{ rules: [{ pools: [a, b] }], when_all_down: all }", "dd-+", [[0, 1]]),
+            ("{ rules: [{ pools: [a, b] }], when_all_down: all }", "dd-+", [[0]]),
+            ("{ rules: [{ pools: [a, b] }], when_all_down: all }", "---+", [[0, 1]]),
             ("{ rules: [{ pools: [a, b] }], when_all_down: servfail, fallback: c }", "dd-+", [[]]),
             (
                 "{ rules: [{ match: { networks: [192.0.2.0/24] }, pools: [a] }, { pools: [b] }] }",

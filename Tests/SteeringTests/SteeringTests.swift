@@ -225,13 +225,14 @@ struct HealthTests {
     }
 
     @Test(
-        "a verdict counts as up or down",
+        "a verdict says what an address is good for",
         arguments: [
-            (Verdict.up, true, true), (.degraded, true, true), (.down, true, false),
-            (.unknown, true, false), (.unknown, false, true), (.down, false, false),
+            (Verdict.up, true, Fitness.up), (.degraded, true, .degraded), (.down, true, .down),
+            (.drained, true, .drained), (.unknown, true, .down), (.unknown, false, .up),
+            (.down, false, .down), (.drained, false, .drained),
         ])
-    func verdicts(verdict: Verdict, monitored: Bool, expected: Bool) {
-        #expect(verdict.isUp(monitored: monitored) == expected)
+    func verdicts(verdict: Verdict, monitored: Bool, expected: Fitness) {
+        #expect(verdict.fitness(monitored: monitored) == expected)
     }
 
     @Test("a pool without a monitor is up before any check")
