@@ -1,8 +1,7 @@
 // The addresses of a host, by the system's resolver: for origins that are known by their name alone.
 //
 // A name is looked up anew for each probe, since the resolver's cache knows best how long an answer
-// holds; probes that ask at the same time share one lookup. The name is absolute (no search list),
-// as it is for the clients that a CNAME leads there.
+// holds; probes that ask at the same time share one lookup.
 
 internal import DNSWire
 internal import Glibc
@@ -29,7 +28,7 @@ final class HostResolver {
     private let shared = SharedWork<String, Result<[IPAddress], ResolverFault>>()
 
     /// - Parameter lookUp: what blocks until it knows; not more than a few at a time.
-    init(lookUp: @escaping LookUp = HostResolver.systemLookUp) { self.lookUp = lookUp }
+    init(lookUp: @escaping LookUp) { self.lookUp = lookUp }
 
     /// Calls `next` with one address or more, in the order in which to try them.
     func addresses(
@@ -43,15 +42,24 @@ final class HostResolver {
 
     func close() { workers.close() }
 
-    /// Asks `getaddrinfo`, for the families that this machine has (RFC 6724 orders them).
-    static let systemLookUp: LookUp = { host in
+    /// Asks `getaddrinfo` for an origin's host, which is absolute (no search list), as it is for the
+    /// clients that a CNAME leads there.
+    static let ofOrigins: LookUp = { askSystem($0 + ".", as: $0) }
+
+    /// Asks `getaddrinfo` for a host of the operator's own, as all programs of this machine do.
+    static let ofOperators: LookUp = { askSystem($0, as: $0) }
+
+    /// For the families that this machine has (RFC 6724 orders them).
+    private static func askSystem(
+        _ name: String, as host: String
+    ) -> Result<[IPAddress], ResolverFault> {
         // Safe: all zero, without pointers to follow.
         var hints = unsafe addrinfo()
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         unsafe hints.ai_flags = AI_ADDRCONFIG
         var list: UnsafeMutablePointer<addrinfo>?
         // Safe: the strings are passed terminated; the list is freed below, and only if there is one.
-        let code = unsafe getaddrinfo(host + ".", nil, &hints, &list)
+        let code = unsafe getaddrinfo(name, nil, &hints, &list)
         let systemError = errno
         guard code == 0 else {
             return .failure(fault(code, systemError, host))

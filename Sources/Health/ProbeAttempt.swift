@@ -306,7 +306,7 @@ final class TrustCache {
     let commands = CommandTurns()
     let reports = ReportStore()
 
-    init(resolver: HostResolver = HostResolver()) { self.resolver = resolver }
+    init(resolver: HostResolver = HostResolver(lookUp: HostResolver.ofOrigins)) { self.resolver = resolver }
 
     private struct Key: Hashable {
         var trust: TLSContext.Trust

@@ -93,14 +93,15 @@ extension SteeringState {
     /// How each pool stands: drained if it would be used but for what operators say.
     private var poolConditions: [Verdict] {
         var unsaid = health
-        for index in health.overridden where !health[index].isUp(monitored: true) {
+        for index in health.overridden where health[index].fitness(monitored: true) < .degraded {
             unsaid[index] = .up
         }
-        let counts = health.overridden.isEmpty ? [] : steering.healthyOrigins(unsaid)
-        return configuration.pools.indices.map { index in
-            if pools[index].isUsable { return .up }
-            guard !counts.isEmpty else { return .down }
-            return counts[index] >= configuration.pools[index].minimumHealthy ? .drained : .down
+        let unsaidCounts = health.overridden.isEmpty ? [] : steering.originCounts(unsaid)
+        return configuration.pools.enumerated().map { index, pool in
+            let tier = pools[index].tier
+            guard tier.isEmpty else { return tier == .healthy ? .up : .degraded }
+            guard !unsaidCounts.isEmpty else { return .down }
+            return pool.tier(unsaidCounts[index]).isEmpty ? .down : .drained
         }
     }
 

@@ -106,6 +106,26 @@ struct SteeringChangesTests {
             ])
     }
 
+    @Test("a pool that needs its degraded origins is degraded, and drained where operators took those")
+    func degraded() throws {
+        let steering = try makeSteering(Self.pools + Self.services)
+        let up = state(steering)
+        var health = up.health
+        health[1] = .degraded
+        #expect(changes(from: up, to: SteeringState(steering, health: health)) == [])
+        health[2] = .degraded
+        let degraded = SteeringState(steering, health: health)
+        #expect(changes(from: up, to: degraded) == ["a up degraded"])
+        #expect(changes(from: degraded, to: up) == ["a degraded up"])
+        health[0] = .down
+        #expect(changes(from: degraded, to: SteeringState(steering, health: health)) == [])
+        health.override(1, with: .drained)
+        #expect(
+            changes(from: degraded, to: SteeringState(steering, health: health)) == [
+                "a degraded drained"
+            ])
+    }
+
     @Test("over a reload, pools and rules are found by their names")
     func reload() throws {
         let old = try makeSteering(Self.pools + Self.services)

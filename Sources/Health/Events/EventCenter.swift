@@ -67,8 +67,7 @@ final class EventDesk {
     private let loop: any EventLoop
     private let server: String
     private let warn: @Sendable (String) -> Void
-    private let trust = TrustCache()
-    private let lookups = HostLookups()
+    private let trust = TrustCache(resolver: HostResolver(lookUp: HostResolver.ofOperators))
     private var routes: [EventRoute] = []
     /// Deliveries under way.
     private var running = 0
@@ -112,7 +111,7 @@ final class EventDesk {
         let promise = loop.makePromise(of: Void.self)
         stopped = promise
         for route in routes { retire(route) }
-        lookups.close()
+        trust.close()
         if running == 0 { promise.succeed() }
         return promise.futureResult
     }
@@ -184,16 +183,16 @@ final class EventDesk {
             self.look(at: route)
         }
         route.lookupDeadline = deadline
-        lookups.address(of: host, on: loop) { result in
+        trust.resolver.addresses(of: host, on: loop) { result in
             // The deadline came first, or the sink is gone.
             guard route.lookup == number, !route.isRetired else { return }
             deadline.cancel()
             switch result {
-            case .success(let address):
+            case .success(let addresses):
                 let rest = max(timeout - (self.now - begin), .milliseconds(1))
-                self.attempt(route, address, rest, call.outcome) { call.start($0) }
-            case .failure:
-                self.settle(route, .failed("resolve: \(host) has no address"))
+                self.attempt(route, addresses[0], rest, call.outcome) { call.start($0) }
+            case .failure(let fault):
+                self.settle(route, .failed("resolve: \(fault)"))
                 self.look(at: route)
             }
         }

@@ -46,7 +46,7 @@ func outcome(
 func probe(
     _ monitor: Monitor, address: String = "127.0.0.1", host: String? = nil,
     on loop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next(),
-    lookUp: @escaping HostResolver.LookUp = HostResolver.systemLookUp
+    lookUp: @escaping HostResolver.LookUp = HostResolver.ofOrigins
 ) async throws -> (outcome: ProbeResult.Outcome, duration: Duration, whole: Duration) {
     guard let address = IPAddress(address) else { throw ProgramError(description: address) }
     let start = ContinuousClock.now
