@@ -13,7 +13,7 @@ public struct SteeringChange: Sendable, Hashable {
     /// down if none of its pools can be used.
     public var from: Verdict
     public var to: Verdict
-    /// The rule that says so: `1 of 3 origins up, min_healthy 2`.
+    /// The rule that says so: `1 of 3 origins up, min_healthy wants 2`.
     public var reason: String
 }
 

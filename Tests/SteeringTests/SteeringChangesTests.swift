@@ -67,9 +67,9 @@ struct SteeringChangesTests {
         let down = state(steering, down: ["a1", "a2", "b", "c"])
         #expect(
             changes(from: up, to: down, reasons: true) == [
-                "a up down: 1 of 3 origins up, min_healthy 2",
-                "b up down: 0 of 1 origin up, min_healthy 1",
-                "c up down: 0 of 1 origin up, min_healthy 1",
+                "a up down: 1 of 3 origins up, min_healthy wants 2",
+                "b up down: 0 of 1 origin up, min_healthy wants 1",
+                "c up down: 0 of 1 origin up, min_healthy wants 1",
                 "web/1 up down: all pools are down (b); clients get the fallback pool c",
                 "web/2 up down: all pools are down (a, b); clients get the fallback pool c",
                 "outer/1 up down: all pools are down (b, c); clients get SERVFAIL",
