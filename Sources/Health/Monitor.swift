@@ -70,7 +70,8 @@ public struct Monitor: Sendable, Equatable {
         let results =
             time == counted ? count : 1 + Int(min((time / interval).rounded(.up), 1e9))
         return Horizon(
-            probes: Int32(results), seconds: UInt32(clamping: time.components.seconds))
+            probes: Int32(results), seconds: UInt32(clamping: time.components.seconds),
+            isDegrading: health.verdict == .up && time < counted)
     }
 
     /// Whether its results come by `Checker.report`.

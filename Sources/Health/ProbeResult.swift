@@ -66,7 +66,7 @@ public struct Load: Sendable, Hashable, Comparable, CustomStringConvertible {
     private static let most = 1_000_000
 
     /// Reads `0.73`: at most 1000, and what comes after three decimals does not count.
-    init?(_ text: some StringProtocol) {
+    public init?(_ text: some StringProtocol) {
         let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
         let decimals = parts.count > 1 ? parts[1] : "0"
         guard (1...4).contains(parts[0].utf8.count), !decimals.isEmpty,

@@ -54,8 +54,9 @@ public struct Explanation: Sendable {
     public struct Flip: Sendable {
         public var pool: String
         public var origin: String
-        public var address: IPAddress
-        /// What it would be then: `up`, `down`, or of what is degraded, `up or down`.
+        /// Or the host name of an origin that is given by it.
+        public var address: String
+        /// What it would be then: `up`, `degraded`, `down`, or of what is degraded, `up or down`.
         public var verdict: String
         public var horizon: Horizon
     }
@@ -249,11 +250,19 @@ extension SteeringState {
         guard let index else { return nil }
         let steered = steering.addresses[index]
         let pool = steering.configuration.pools[steered.pool]
+        let origin = pool.origins[steered.origin]
+        let horizon = health.horizons[index]
         return Explanation.Flip(
-            pool: pool.name, origin: pool.origins[steered.origin].name, address: steered.address,
-            verdict: health[index] == .degraded
-                ? "up or down" : health[index].fitness(monitored: true) == .up ? "down" : "up",
-            horizon: health.horizons[index])
+            pool: pool.name, origin: origin.name,
+            address: origin.host.map { String($0.description.dropLast()) }
+                ?? steered.address.description,
+            verdict: opposite(of: health[index], horizon), horizon: horizon)
+    }
+
+    private func opposite(of verdict: Verdict, _ horizon: Horizon) -> String {
+        if verdict == .degraded { return "up or down" }
+        guard verdict.fitness(monitored: true) == .up else { return "up" }
+        return horizon.isDegrading ? "degraded" : "down"
     }
 
     /// A pool with its health, by its index.

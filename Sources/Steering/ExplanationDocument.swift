@@ -49,7 +49,7 @@ public struct ExplanationDocument: Encodable, Sendable {
     struct Flip: Encodable {
         /// `pool/origin/address`.
         var target: String
-        /// `up`, `down` or `up or down`.
+        /// `up`, `degraded`, `down` or `up or down`.
         var to: String
         /// How many more probes in a row it takes, and how many seconds at the least.
         var probes: Int

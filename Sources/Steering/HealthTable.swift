@@ -38,10 +38,13 @@ public struct Horizon: Sendable, Hashable, BitwiseCopyable {
     /// The seconds that these take at the least, as if the first of them ended right now: a number that
     /// changes with the count of probes alone, not with the time.
     public var seconds: UInt32
+    /// Whether what is up would be degraded then: it is slow or loaded, and for that it need not fail.
+    public var isDegrading: Bool
 
-    public init(probes: Int32, seconds: UInt32) {
+    public init(probes: Int32, seconds: UInt32, isDegrading: Bool = false) {
         self.probes = probes
         self.seconds = seconds
+        self.isDegrading = isDegrading
     }
 
     /// Of what nobody probes, or where it matters to no answer.

@@ -5,13 +5,17 @@ import Health
 
 /// A request.
 struct ControlRequest: Codable {
-    /// `status`, or a word of `OperatorOverride.Word`.
+    /// `status`, `report`, or a word of `OperatorOverride.Word`.
     var command: String
-    /// Which addresses; `status` without one shows all.
+    /// Which addresses; `status` without one shows all. `report` is about one origin or address.
     var pattern: String?
     /// How long it holds, as `2h`.
     var `for`: String?
     var reason: String?
+    /// What is reported.
+    var result: ReportedResult?
+    /// The load that is reported, of an origin that is up: 0.73.
+    var load: String?
     /// Who asks; else the number of the user counts that the socket tells.
     var by: String?
 }
@@ -23,6 +27,7 @@ struct ControlAnswer: Codable {
     var error: String?
     var status: StatusDocument?
     var change: ChangeDocument?
+    var report: ReportDocument?
 
     init(_ status: StatusDocument) {
         ok = true
@@ -34,10 +39,29 @@ struct ControlAnswer: Codable {
         self.change = change
     }
 
+    init(_ report: ReportDocument) {
+        ok = true
+        self.report = report
+    }
+
     init(error: String) {
         ok = false
         self.error = error
     }
+}
+
+/// What a push monitor can be told.
+enum ReportedResult: String, Codable, CaseIterable {
+    case up
+    case down
+}
+
+/// Who took a report.
+struct ReportDocument: Codable {
+    var name: String
+    var result: ReportedResult
+    /// How many monitors of addresses look at it.
+    var monitors: Int
 }
 
 /// Limits of the socket.

@@ -94,10 +94,12 @@ actor Operations {
             let request = try decodeJSON(ControlRequest.self, line)
             if request.command == "status" {
                 answer = ControlAnswer(try await status(request))
+            } else if request.command == "report" {
+                answer = ControlAnswer(try await take(request))
             } else if let word = OperatorOverride.Word(rawValue: request.command) {
                 answer = ControlAnswer(try await change(word, request, user))
             } else {
-                let words = ["status"] + OperatorOverride.Word.allCases.map(\.rawValue)
+                let words = ["status", "report"] + OperatorOverride.Word.allCases.map(\.rawValue)
                 answer = ControlAnswer(
                     error: "no such command; one of \(words.joined(separator: ", "))")
             }
@@ -198,6 +200,47 @@ actor Operations {
             )
         }
         return duration
+    }
+
+    /// Hands a result from outside to the push monitors that it is for.
+    private func take(_ request: ControlRequest) async throws(OperatorError) -> ReportDocument {
+        let text = request.pattern ?? ""
+        guard let result = request.result else {
+            throw OperatorError("a report without a result; say up or down")
+        }
+        guard text.contains("/"), !text.contains(where: { $0 == "*" || $0 == "?" }) else {
+            throw OperatorError(
+                "\"\(text.prefix(40))\" is no origin; a report is about one: write POOL/ORIGIN or"
+                    + " POOL/ORIGIN/ADDRESS")
+        }
+        let steering = publication.content.steering
+        let found = try AddressPattern(text).found(
+            in: steering.configuration, addresses: steering.addresses)
+        guard (request.reason ?? "").utf8.count <= OperatorOverride.textLimit else {
+            throw OperatorError(
+                "a reason of more than \(OperatorOverride.textLimit) octets; write a short line")
+        }
+        let load = try request.load.map { (load: String) throws(OperatorError) in
+            guard result == .up, let load = Load(load) else {
+                throw OperatorError(
+                    "a load is a number as 0.73, of an origin that is reported up; leave it out")
+            }
+            return "load=\(load)"
+        }
+        let steered = steering.addresses[found[0]]
+        let origin = steering.configuration.pools[steered.pool].origins[steered.origin]
+        // One target stands for an origin that is asked by its name, or at one place for all.
+        let isOne = origin.host != nil || origin.checkAddress != nil
+        let name = isOne ? text.split(separator: "/").prefix(2).joined(separator: "/") : text
+        // The load comes first: it is the end that is cut.
+        let reason = [load, request.reason].compactMap { $0 }.joined(separator: " ")
+        let monitors = await checker.report(name, isUp: result == .up, reason: reason)
+        guard monitors > 0 else {
+            throw OperatorError(
+                "nobody asks for reports on \"\(text)\"; give its pool a monitor of type push, see"
+                    + " docs/monitors.md")
+        }
+        return ReportDocument(name: text, result: result, monitors: monitors)
     }
 
     // MARK: - What ends, and what changes

@@ -51,11 +51,8 @@ struct StatusText {
         let address = min(max(addresses.map(\.1.count).max() ?? 0, 7), 26)
         var lines: [String] = []
         for pool in pools {
-            let share = pool.sharePercent < 100 ? "; takes \(pool.sharePercent) %" : ""
             lines.append("")
-            lines.append(
-                "\(pool.pool)  " + paint(pool.state, colour(pool.state))
-                    + "  \(pool.reason)\(share)")
+            lines += heading(pool)
             for origin in pool.origins {
                 let notes = origin.addresses.map(notes)
                 for (index, entry) in origin.addresses.enumerated() {
@@ -72,6 +69,18 @@ struct StatusText {
             }
         }
         return lines
+    }
+
+    /// A pool's line, and a second one for how long a failover takes where the first is full.
+    private func heading(_ pool: StatusDocument.Pool) -> [String] {
+        let share = pool.sharePercent < 100 ? "; takes \(pool.sharePercent) %" : ""
+        let rest = "  \(pool.reason)\(share)"
+        let width = "\(pool.pool)  \(pool.state)\(rest)".count
+        let line = "\(pool.pool)  " + paint(pool.state, colour(pool.state)) + rest
+        guard let seconds = pool.failoverSeconds else { return [line] }
+        let failover = "failover \(durationText(.seconds(Int64(seconds.rounded(.up))))) at the most"
+        return width + 2 + failover.count <= Self.width
+            ? ["\(line); \(failover)"] : [line, "  \(failover)"]
     }
 
     /// How long the last answer took, and the smoothed time; of several monitors the slowest.

@@ -60,6 +60,26 @@ struct StatusTextTests {
                 """)
     }
 
+    @Test(
+        "the predicted failover stands in the pool's line where it fits, or below",
+        arguments: [
+            (
+                "0 of 1 origin up", "tokyo  down  0 of 1 origin up; failover 47s at the most"
+            ),
+            (
+                "1 of 3 origins of IPv4 up, min_healthy wants 2",
+                "tokyo  down  1 of 3 origins of IPv4 up, min_healthy wants 2\n"
+                    + "  failover 47s at the most"
+            ),
+        ])
+    func failover(reason: String, lines: String) {
+        var status = status([address("192.0.2.1", "up")])
+        status.pools[0].failoverSeconds = 46.2
+        status.pools[0].reason = reason
+        let text = StatusText(isColoured: false).text(status)
+        #expect(text.contains("\n\(lines)\n"), "\(text)")
+    }
+
     @Test("an operator's word is told once for the addresses of an origin, within 80 columns")
     func folded() {
         let word: (inout StatusDocument.Address) -> Void = {

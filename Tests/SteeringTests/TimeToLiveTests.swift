@@ -100,6 +100,12 @@ struct TimeToLiveTests {
                     + " probe, in 0 seconds at the soonest; within 10s-60s (a.yaml:17:25)"
             ),
             (
+                [], ["nrt1": Horizon(probes: 3, seconds: 15, isDegrading: true), "nrt2": settled],
+                "10s-60s",
+                "ttl      15 seconds: tokyo/nrt1/192.0.2.30 could be degraded after 3 more probes,"
+                    + " in 15 seconds at the soonest; within 10s-60s (a.yaml:17:25)"
+            ),
+            (
                 ["nrt1"], ["nrt1": Horizon(probes: 2, seconds: 90)], "10s-60s",
                 "ttl      60 seconds, the most: tokyo/nrt1/192.0.2.30 could be up after 2 more passed"
                     + " probes, in 90 seconds at the soonest; within 10s-60s (a.yaml:17:25)"
