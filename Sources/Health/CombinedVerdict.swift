@@ -28,22 +28,36 @@ extension Verdict {
 }
 
 extension Horizon {
-    /// How soon a combined verdict could turn from usable to not usable or back.
+    /// How soon a combined verdict could be another: up, degraded or of no use.
     ///
-    /// For that, the verdicts of so many monitors have to flip; all of them are on their way at
-    /// once, so that the last of the soonest decides. A lower bound, as each of them is one.
+    /// Two counts decide, of those that are up and of those that can be used. For a count to pass
+    /// `needed`, so many monitors have to flip; all of them are on their way at once, so that the last
+    /// of the soonest decides. A lower bound, as each of them is one.
     ///
-    /// - Parameter monitors: what each says, and how soon it could say the opposite.
+    /// - Parameter monitors: what each says, and how soon it could say something else.
     static func combining(
         _ monitors: [(verdict: Verdict, horizon: Horizon)], needed: Int
     ) -> Horizon {
-        let usable = monitors.filter { $0.verdict.isUsable }
-        let isUsable = usable.count >= needed
-        let candidates = isUsable ? usable : monitors.filter { !$0.verdict.isUsable }
-        let flips = isUsable ? usable.count - needed + 1 : needed - usable.count
-        let soonest = candidates.map(\.horizon).filter { $0 != .never }
-            .sorted { ($0.seconds, $0.probes) < ($1.seconds, $1.probes) }
+        let up = passing(monitors, needed) { $0 == .up }
+        let usable = passing(monitors, needed) { $0.isUsable }
+        return usable == .never || up != .never && up.isSooner(than: usable) ? up : usable
+    }
+
+    /// How soon the count of those that fulfil something could pass `needed`, up or down.
+    private static func passing(
+        _ monitors: [(verdict: Verdict, horizon: Horizon)], _ needed: Int,
+        _ counts: (Verdict) -> Bool
+    ) -> Horizon {
+        let count = monitors.count { counts($0.verdict) }
+        let isMet = count >= needed
+        let flips = isMet ? count - needed + 1 : needed - count
+        let soonest = monitors.filter { counts($0.verdict) == isMet }.map(\.horizon)
+            .filter { $0 != .never }.sorted { $0.isSooner(than: $1) }
         return flips <= soonest.count ? soonest[flips - 1] : .never
+    }
+
+    private func isSooner(than other: Horizon) -> Bool {
+        (seconds, probes) < (other.seconds, other.probes)
     }
 }
 

@@ -43,24 +43,37 @@ struct CombinedVerdictTests {
         #expect(Verdict.combining(verdicts, needed: needed) == expected)
     }
 
-    /// The soonest over all sets of monitors that flip.
+    /// What a verdict may be after it flipped.
+    private func others(_ verdict: Verdict) -> [Verdict] {
+        switch verdict {
+        case .up: [.degraded, .down]
+        case .degraded: [.up, .down]
+        default: [.up]
+        }
+    }
+
+    /// What clients are told apart by.
+    private func tier(_ verdicts: [Verdict], _ needed: Int) -> Verdict {
+        plain(verdicts.map { $0 == .unknown ? .down : $0 }, needed: needed)
+    }
+
+    /// The soonest over all that monitors can flip to.
     private func soonest(
         _ monitors: [(verdict: Verdict, horizon: Horizon)], needed: Int
     ) -> UInt32? {
-        let isUsable = monitors.filter { $0.verdict.isUsable }.count >= needed
-        var soonest: UInt32?
-        for flips in combinations(monitors.count, of: [false, true]) {
-            var usable = 0
-            var time: UInt32? = 0
-            for (monitor, flip) in zip(monitors, flips) {
-                usable += monitor.verdict.isUsable != flip ? 1 : 0
-                guard flip, let before = time else { continue }
-                time = monitor.horizon == .never ? nil : max(before, monitor.horizon.seconds)
+        let before = tier(monitors.map(\.verdict), needed)
+        var outcomes: [(verdicts: [Verdict], time: UInt32)] = [([], 0)]
+        for monitor in monitors {
+            outcomes = outcomes.flatMap { verdicts, time in
+                let stays = [(verdicts + [monitor.verdict], time)]
+                guard monitor.horizon != .never else { return stays }
+                return stays
+                    + others(monitor.verdict).map {
+                        (verdicts + [$0], max(time, monitor.horizon.seconds))
+                    }
             }
-            guard let time, (usable >= needed) != isUsable else { continue }
-            soonest = min(soonest ?? time, time)
         }
-        return soonest
+        return outcomes.filter { tier($0.verdicts, needed) != before }.map(\.time).min()
     }
 
     @Test("a combined verdict flips no sooner than enough of its monitors could", arguments: 1...3)
