@@ -171,9 +171,9 @@ final class FileCache {
             return .failure(
                 FileResults.Fault(description: words(ofErrno: code), isMissing: code == ENOENT))
         }
-        let changed = Timestamp(
-            nanoseconds: Int64(status.st_mtim.tv_sec) * 1_000_000_000
-                + Int64(status.st_mtim.tv_nsec))
+        // Whoever owns a file may set its time to any year.
+        let changed = Timestamp(nanoseconds: 0).advanced(
+            by: .seconds(status.st_mtim.tv_sec) + .nanoseconds(status.st_mtim.tv_nsec))
         let identity = Identity(
             inode: UInt64(status.st_ino), size: Int64(status.st_size), changed: changed)
         if let known, known.identity == identity { return .success(known) }

@@ -86,7 +86,7 @@ struct Staleness: Sendable, Hashable {
 
     /// One from the future is no better than an old one: it would hold for ever.
     func accepts(written: Timestamp, now: Timestamp) -> Bool {
-        let age = Duration.nanoseconds(now.nanoseconds - written.nanoseconds)
+        let age = now - written
         return age <= maximumAge && .zero - age <= maximumAge
     }
 
@@ -99,7 +99,7 @@ struct Staleness: Sendable, Hashable {
 
     /// `5m1s ago`.
     static func age(of written: Timestamp, now: Timestamp) -> String {
-        let seconds = (now.nanoseconds - written.nanoseconds) / 1_000_000_000
+        let seconds = (now - written).components.seconds
         return seconds < 0
             ? "\(durationText(.seconds(-seconds))) in the future"
             : "\(durationText(.seconds(seconds))) ago"

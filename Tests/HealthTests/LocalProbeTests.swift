@@ -195,6 +195,22 @@ extension Alone {
             #expect(text.hasSuffix(" in the future, max_age: 5m"), "\(text)")
         }
 
+        @Test("a file of any year is read, also of one that nanoseconds do not reach")
+        func farFuture() async throws {
+            let text = try await found("127.0.0.1 up", age: -12_000_000_000)
+            #expect(text.hasSuffix(" in the future, max_age: 5m"), "\(text)")
+        }
+
+        @Test("times as far apart as there are have an age", arguments: [Int64.min, .max])
+        func farApart(nanoseconds: Int64) {
+            let written = Timestamp(nanoseconds: nanoseconds)
+            for now in [
+                Timestamp.now(), Timestamp(nanoseconds: .min), Timestamp(nanoseconds: .max),
+            ] {
+                #expect(!Staleness.age(of: written, now: now).isEmpty)
+            }
+        }
+
         @Test("with stale: down, no result is a failure; what cannot be read never is")
         func stale() async throws {
             #expect(
