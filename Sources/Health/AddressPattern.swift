@@ -79,6 +79,11 @@ public struct AddressPattern: Sendable, Hashable, CustomStringConvertible {
             pool: other.pool.text, origin: other.origin.text, address: other.address.text)
     }
 
+    /// Whether any address could be meant by both; false only if none ever is.
+    func mayMeet(_ other: AddressPattern) -> Bool {
+        pool.mayMeet(other.pool) && origin.mayMeet(other.origin) && address.mayMeet(other.address)
+    }
+
     /// Why nothing is meant, with what may be.
     func nothingFound(
         in configuration: SteeringConfiguration, addresses: [SteeredAddress]
@@ -131,6 +136,12 @@ struct Glob: Sendable, Hashable {
 
     /// Whether everything fits it.
     var isAny: Bool { text == "*" }
+
+    /// Whether a text may fit both.
+    func mayMeet(_ other: Glob) -> Bool {
+        if isLiteral { return other.matches(text) }
+        return other.isLiteral ? matches(other.text) : true
+    }
 
     /// Whether a text fits it. Time is at most the product of their lengths: of the stars only the last one
     /// that was met can still give way.

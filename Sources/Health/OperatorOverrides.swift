@@ -131,11 +131,20 @@ public struct OperatorOverrides: Sendable, Hashable {
     }
 
     /// Removes and returns the words whose time is over.
+    ///
+    /// A drain that gave way to one of them is in force from now on: until now there were answers.
     @discardableResult
     public mutating func expire(at now: Timestamp) -> [OperatorOverride] {
-        let over = all.filter { $0.until.map { $0 <= now } ?? false }
-        guard !over.isEmpty else { return [] }
-        all.removeAll { $0.until.map { $0 <= now } ?? false }
+        let isOver = all.map { $0.until.map { $0 <= now } ?? false }
+        guard isOver.contains(true) else { return [] }
+        let over = zip(all, isOver).filter(\.1).map(\.0)
+        for index in all.indices where isOver[index] && all[index].word == .up {
+            let pattern = all[index].pattern
+            for older in all[..<index].indices where all[older].pattern.mayMeet(pattern) {
+                all[older].time = max(all[older].time, now)
+            }
+        }
+        all = zip(all, isOver).filter { !$1 }.map(\.0)
         removeIdleClears()
         return over
     }

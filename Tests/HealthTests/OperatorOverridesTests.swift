@@ -68,6 +68,19 @@ struct OperatorOverridesTests {
     }
 
     @Test(
+        "a drain that a word with a time had suspended is safe only when the answers since are forgotten",
+        arguments: [
+            ("up tokyo/nrt-1 100", 100), ("up */nrt-* 100", 100), ("up * 100", 100),
+            ("up frankfurt/fra-1 100", 0), ("up */*/192.0.2.3 100", 100),
+            ("down tokyo/nrt-1 100", 0),
+        ] as [(String, Int64)])
+    func suspended(_ row: (word: String, time: Int64)) throws {
+        var overrides = try overrides(["drain tokyo", row.word])
+        overrides.expire(at: at(100))
+        #expect(overrides.all.map(\.time) == [at(row.time)])
+    }
+
+    @Test(
         "a pattern means pools, origins or addresses, with * and ? in each part",
         arguments: [
             ("tokyo", "dd..."), ("tokyo/nrt-1", "dd..."), ("*", "ddddd"), ("*/fra-*", "..dd."),
