@@ -52,7 +52,7 @@ public struct ProbeTarget: Sendable, Equatable {
 
 /// A verdict on an address that changed, as published.
 public struct Transition: Sendable, Hashable {
-    /// `pool/origin/address`.
+    /// `pool/origin/address`, or the host for the address.
     public var key: String
     public var pool: String
     public var origin: String
@@ -69,6 +69,9 @@ public struct Transition: Sendable, Hashable {
     /// How long the probe that decided took.
     public var duration: Duration?
     public var time: Timestamp
+
+    /// The last part of `key`: the address that is asked, or the host's name.
+    public var place: String { String(key.dropFirst(pool.count + origin.count + 2)) }
 }
 
 /// The verdicts of one moment, with all that changed since the update before.

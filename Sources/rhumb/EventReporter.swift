@@ -42,28 +42,40 @@ final class EventReporter: Sendable {
         center.post(events)
     }
 
-    /// Changes who is told, and forgets what the files do not have any more.
+    /// Changes who is told, and forgets what is not probed or asked for any more.
     func replace(_ loaded: Loaded) {
-        let configuration = loaded.content.steering.configuration
-        var pools: Set<String> = []
-        var origins: Set<String> = []
-        for pool in configuration.pools {
-            pools.insert(pool.name)
-            for origin in pool.origins { origins.insert("\(pool.name)/\(origin.name)") }
-        }
-        let rules = Dictionary(
-            configuration.services.map { ($0.name, $0.rules.count) }, uniquingKeysWith: max)
-        center.replace(loaded.settings.events) { [pools, origins] subject in
-            switch subject {
-            case .address(let pool, let origin, _): origins.contains("\(pool)/\(origin)")
-            case .pool(let name): pools.contains(name)
-            case .rule(let service, let number): number <= rules[service] ?? 0
-            case .checker, .override: true
-            }
-        }
+        let subjects = KnownSubjects(
+            loaded.content.steering.configuration, loaded.probes.targets,
+            services: loaded.content.steeredServices)
+        center.replace(loaded.settings.events) { subjects.contains($0) }
     }
 
     func stop() async { await center.stop() }
+}
+
+/// What events of one configuration can be about.
+struct KnownSubjects: Sendable {
+    private let pools: Set<String>
+    /// Addresses that are probed: nothing ends the trouble of any other.
+    private let targets: Set<String>
+    /// How many rules the services have that records name.
+    private let rules: [String: Int]
+
+    init(_ configuration: SteeringConfiguration, _ targets: [ProbeTarget], services: [Int]) {
+        pools = Set(configuration.pools.map(\.name))
+        self.targets = Set(targets.map(\.key))
+        let named = services.map { configuration.services[$0] }
+        rules = Dictionary(named.map { ($0.name, $0.rules.count) }, uniquingKeysWith: max)
+    }
+
+    func contains(_ subject: Event.Subject) -> Bool {
+        switch subject {
+        case .address: targets.contains(subject.description)
+        case .pool(let name): pools.contains(name)
+        case .rule(let service, let number): number <= rules[service] ?? 0
+        case .checker, .override: true
+        }
+    }
 }
 
 extension Event {
@@ -97,7 +109,7 @@ extension Event {
     }
 
     /// What a transition of the checker tells; nil for what works at a start, which is no news.
-    fileprivate init?(_ transition: Transition) {
+    init?(_ transition: Transition) {
         guard transition.from != .unknown || transition.to != .up else { return nil }
         let kind: Kind =
             switch transition.to {
@@ -108,8 +120,7 @@ extension Event {
         self.init(
             kind,
             .address(
-                pool: transition.pool, origin: transition.origin,
-                address: transition.address.description),
+                pool: transition.pool, origin: transition.origin, address: transition.place),
             from: transition.from, to: transition.to, step: transition.step,
             reason: transition.reason, duration: transition.duration, time: transition.time)
     }
