@@ -306,7 +306,9 @@ final class TrustCache {
     let commands = CommandTurns()
     let reports = ReportStore()
 
-    init(resolver: HostResolver = HostResolver(lookUp: HostResolver.ofOrigins)) { self.resolver = resolver }
+    init(resolver: HostResolver = HostResolver(lookUp: HostResolver.ofOrigins)) {
+        self.resolver = resolver
+    }
 
     private struct Key: Hashable {
         var trust: TLSContext.Trust

@@ -91,10 +91,13 @@ struct ControlClient {
             let reason = errno
             close(descriptor)
             switch reason {
-            case ENOENT, ECONNREFUSED:
+            case ENOENT, ENOTDIR, ECONNREFUSED:
+                let directory = parentDirectory(path)
                 throw StateError(
                     "no server runs on this directory (\(path)); start one with \"rhumb serve\", or name"
-                        + " its directory with -C")
+                        + " its directory with -C"
+                        + (fileExists(directory)
+                            ? "" : "; if one runs, its log says why it has no \(directory)"))
             case EACCES:
                 throw StateError(
                     "\(path): permission denied; run this as the server's user, or state control: { mode,"

@@ -122,9 +122,12 @@ struct SafeDocument: Codable {
 }
 
 extension SafeDocument {
-    /// - Parameter override: one of which `forgotten` is not nil.
-    init?(_ override: OperatorOverride, at now: Timestamp) {
-        guard let forgotten = override.forgotten, let ttl = override.ttl else { return nil }
+    /// - Parameters:
+    ///   - override: one of which `forgotten` is not nil.
+    ///   - lastAnswer: until when the last answer may be kept, if that is known.
+    init?(_ override: OperatorOverride, lastAnswer: Timestamp? = nil, at now: Timestamp) {
+        guard let byWord = override.forgotten, let ttl = override.ttl else { return nil }
+        let forgotten = max(byWord, lastAnswer ?? byWord)
         // Told in whole seconds: never too early.
         let whole = forgotten.advanced(by: .milliseconds(999))
         time = whole.description

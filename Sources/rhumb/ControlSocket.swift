@@ -40,6 +40,8 @@ final class ControlSocket: Sendable {
                     }
                 }
                 .childChannelOption(.autoRead, value: false)
+                // Clients may say that no request follows, and wait for the answer.
+                .childChannelOption(.allowRemoteHalfClosure, value: true)
                 .childChannelOption(.maxMessagesPerRead, value: 1)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
@@ -100,6 +102,8 @@ private final class ControlConnection: ChannelInboundHandler {
     private var user: UInt32?
     private var isAnswering = false
     private var hasEnded = false
+    /// Whether the client sends nothing more.
+    private var isClosing = false
     private var deadline: Scheduled<Void>?
 
     init(_ answer: @escaping ControlSocket.Answer) { self.answer = answer }
@@ -127,6 +131,21 @@ private final class ControlConnection: ChannelInboundHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         if !isAnswering { context.read() }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case ChannelEvent.inputClosed = event else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        isClosing = true
+        closeIfDone(context)
+    }
+
+    /// Ends the connection once all that came is answered, if nothing more comes.
+    private func closeIfDone(_ context: ChannelHandlerContext) {
+        if isClosing, !isAnswering, !received.contains(UInt8(ascii: "\n")) {
+            context.close(promise: nil)
+        }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -177,7 +196,8 @@ private final class ControlConnection: ChannelInboundHandler {
             handler.isAnswering = false
             handler.setDeadline(context)
             handler.proceed(context)
-            if !handler.isAnswering { context.read() }
+            handler.closeIfDone(context)
+            if !handler.isAnswering, !handler.isClosing { context.read() }
         }
     }
 

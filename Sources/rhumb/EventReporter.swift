@@ -81,7 +81,7 @@ struct KnownSubjects: Sendable {
 extension Event {
     fileprivate var level: Logger.Level {
         switch kind {
-        case .serviceDown, .isolationEntered, .isolationLeft: .error
+        case .serviceDown, .isolationEntered: .error
         default: isTrouble ? .warning : .notice
         }
     }

@@ -65,11 +65,19 @@ actor Operations {
         }
     }
 
-    /// Lets operators in.
-    func listen(_ settings: ControlSettings) async throws {
+    /// Lets operators in, if that can be: a server that answers is no worse for it.
+    func listen(_ settings: ControlSettings) async {
         guard let state else { return }
-        socket = try await ControlSocket(state, settings) { [weak self] line, user in
-            await self?.answer(line, user: user) ?? []
+        do {
+            socket = try await ControlSocket(state, settings) { [weak self] line, user in
+                await self?.answer(line, user: user) ?? []
+            }
+        } catch {
+            logger.error(
+                """
+                no operators: \(error); the server answers, but rhumb status, drain, down, up, clear and \
+                report cannot reach it
+                """)
         }
     }
 
@@ -144,9 +152,10 @@ actor Operations {
 
     private func report() async -> StatusReport {
         let states = await checker.states()
-        let (snapshot, checked) = publication.current
+        let (snapshot, checked, lastAnswers) = publication.current
         return StatusReport(
             snapshot: snapshot, checked: checked, states: states, overrides: overrides,
+            lastAnswers: lastAnswers,
             startTime: startTime, now: .now())
     }
 
@@ -261,8 +270,6 @@ actor Operations {
     }
 
     private func expire() async {
-        // It is the timer that calls, and must not be cancelled by the next one.
-        timer = nil
         let over = overrides.expire(at: .now())
         schedule()
         guard !over.isEmpty else { return }
@@ -321,7 +328,10 @@ actor Operations {
     private func restoreOverrides() {
         let kept = restore(
             KeptOverrides.fileName, limit: KeptOverrides.fileLimit,
-            cure: "what it says right is in force; say the rest again with rhumb drain, down or up",
+            cure: """
+                only the overrides that are told below are in force; say the others again with rhumb drain, \
+                down or up
+                """,
             KeptOverrides.parse)
         guard let kept, !kept.isEmpty else { return }
         overrides.restore(kept)

@@ -20,6 +20,7 @@ final class Publication: Sendable {
         var ramps = Ramps()
         /// What was made of all that.
         var snapshot: Snapshot
+        var lastAnswers = LastAnswers()
         /// Whether the content was probed: what changes from there on is news.
         var isProbed = false
         /// What was told last.
@@ -52,9 +53,9 @@ final class Publication: Sendable {
 
     var content: Content { inForce.withLock { $0.content } }
 
-    /// The newest snapshot, and its health without what operators say.
-    var current: (snapshot: Snapshot, checked: HealthTable) {
-        inForce.withLock { ($0.snapshot, $0.health) }
+    /// The newest snapshot, its health without what operators say, and what was answered before.
+    var current: (snapshot: Snapshot, checked: HealthTable, lastAnswers: LastAnswers) {
+        inForce.withLock { ($0.snapshot, $0.health, $0.lastAnswers) }
     }
 
     /// A number that changes whenever the checker publishes.
@@ -106,6 +107,7 @@ final class Publication: Sendable {
             content: inForce.content, health: health, ramps: update.shares)
         publisher.publish(inForce.snapshot)
         if inForce.isProbed {
+            inForce.lastAnswers.note(inForce.snapshot, at: .now())
             reporter.tell(checked, from: inForce.told, to: inForce.snapshot)
             inForce.told = inForce.snapshot
         }

@@ -135,7 +135,7 @@ final class Server: Sendable {
         logger.notice("serving \(loaded.summary)")
         logger.notice(
             "listening on \(transport.boundAddresses.map(\.description).joined(separator: ", "))")
-        try await operations.listen(loaded.settings.control)
+        await operations.listen(loaded.settings.control)
     }
 
     /// Asks for a look at the databases at every interval; nil without one.

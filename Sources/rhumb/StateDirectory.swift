@@ -46,6 +46,12 @@ final class StateDirectory: Sendable {
             throw .unusable("\(file) cannot be written: \(reason)")
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            let reason = errno
+            guard reason == EWOULDBLOCK else {
+                close(lock)
+                close(directory)
+                throw .unusable("\(file) cannot be locked: \(systemMessage(reason))")
+            }
             let owner = (try? readFile(path: file, limit: 32)).flatMap {
                 Int32(String(decoding: $0, as: UTF8.self).filter(\.isNumber))
             }

@@ -101,6 +101,8 @@ struct StatusDocument: Codable {
         var time: String
         var milliseconds: Double
         var outcome: String
+        /// Missing in what says nothing about the origin.
+        var passed: Bool?
     }
 
     struct Change: Codable {

@@ -13,6 +13,7 @@ struct StatusReport {
     var checked: HealthTable
     var states: [TargetState]
     var overrides: OperatorOverrides
+    var lastAnswers: LastAnswers
     /// When the server started.
     var startTime: Timestamp
     var now: Timestamp
@@ -78,7 +79,7 @@ struct StatusReport {
             reason: state?.standing.reason, monitors: state?.monitors.map(monitor) ?? [],
             restoredSeconds: seen.flatMap { $0 < startTime ? age(of: $0) : nil },
             override: override.map(StatusDocument.Override.init),
-            safe: stillAnswered ? nil : override.flatMap { SafeDocument($0, at: now) },
+            safe: stillAnswered ? nil : override.flatMap { safe($0, [index]) },
             stillAnswered: stillAnswered)
     }
 
@@ -90,7 +91,7 @@ struct StatusReport {
             last: health.last.map {
                 StatusDocument.Result(
                     time: $0.time.description, milliseconds: $0.duration.inMilliseconds,
-                    outcome: "\($0.outcome)")
+                    outcome: "\($0.outcome)", passed: $0.outcome.passed)
             }, responseMilliseconds: health.responseTime?.inMilliseconds,
             nextProbe: state.nextProbe?.description,
             history: health.history.map {
@@ -145,10 +146,25 @@ struct StatusReport {
         change.stillAnswered = still.map { steering.addresses[$0].name(in: configuration) }
         if still.isEmpty {
             change.safe = overrides.all.last { $0.pattern == pattern }
-                .flatMap { SafeDocument($0, at: now) }
+                .flatMap { safe($0, meant) }
+        }
+        if isIsolated {
+            change.warnings.append(
+                "the checker suspects its own network, and verdicts are those from before: what is left"
+                    + " is not known to work")
         }
         return change
     }
+
+    /// When it is safe to stop some addresses that a word took out.
+    private func safe(_ override: OperatorOverride, _ indexes: [Int]) -> SafeDocument? {
+        let ends = indexes.compactMap {
+            lastAnswers.end(of: steering.addresses[$0].name(in: configuration))
+        }
+        return SafeDocument(override, lastAnswer: ends.max(), at: now)
+    }
+
+    private var isIsolated: Bool { snapshot.steering.health.isIsolated }
 
     private func warning(_ forced: ForcedAnswer) -> String {
         let clients = forced.rule.map { "rule \($0)" } ?? "clients whom no rule matches"
@@ -190,6 +206,17 @@ struct StatusReport {
 extension PoolStanding {
     /// `usable`, `degraded` or `down`.
     var state: String { isDegraded ? "degraded" : isUsable ? "usable" : "down" }
+}
+
+extension ProbeResult.Outcome {
+    /// Nil if it says nothing about the origin.
+    fileprivate var passed: Bool? {
+        switch self {
+        case .passed: true
+        case .failed: false
+        case .inconclusive: nil
+        }
+    }
 }
 
 extension Verdict {

@@ -115,6 +115,12 @@ struct StatusText {
         {
             notes.append(reason)
         }
+        if (address.probes ?? address.verdict) == "up" {
+            // It takes more of them, or the checker is isolated.
+            notes += address.monitors.filter { $0.last?.passed == false }.map {
+                "last probe of \($0.monitor) failed: \($0.last?.outcome ?? "")"
+            }
+        }
         return notes
     }
 

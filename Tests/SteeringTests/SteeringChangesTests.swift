@@ -106,7 +106,7 @@ struct SteeringChangesTests {
             ])
     }
 
-    @Test("a pool that needs its degraded origins is degraded, and drained where operators took those")
+    @Test("a pool that needs its degraded origins is degraded; drained where operators took those")
     func degraded() throws {
         let steering = try makeSteering(Self.pools + Self.services)
         let up = state(steering)

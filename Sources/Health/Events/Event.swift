@@ -152,7 +152,7 @@ extension Event {
             switch (from, to) {
             case (let from?, let to?): " \(from) -> \(to)"
             case (nil, let to?): " -> \(to)"
-            case (let from?, nil): " \(from) ->"
+            case (let from?, nil): " no longer \(from)"
             case (nil, nil): ""
             }
         return "\(subject)\(change): \(safeReason)".inOneLine
