@@ -221,7 +221,10 @@ struct VerdictPropertyTests {
                 milliseconds: mark == "s" ? 1_900 : 1)
             _ = health.record(next, under: monitor.rules)
         }
-        #expect(monitor.horizon(of: health) == Horizon(probes: probes, seconds: seconds))
+        let expected = Horizon(
+            probes: probes, seconds: seconds,
+            isDegrading: keys.hasPrefix("degraded_above: 1s, fall: 9"))
+        #expect(monitor.horizon(of: health) == expected)
     }
 
     // MARK: - From disk
