@@ -194,7 +194,5 @@ extension SteeredAddress {
 
 extension Character {
     /// Whether it may stand in logs and on terminals as it is.
-    var isShown: Bool {
-        unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }
-    }
+    var isShown: Bool { !unicodeScalars.contains(where: \.misleads) }
 }

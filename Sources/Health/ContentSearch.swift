@@ -124,13 +124,18 @@ extension String {
 
     /// Without what breaks a line or reorders it: such characters become spaces.
     var inOneLine: String {
-        // Unicode's line separators and C1 controls are as bad for a log as ASCII's.
-        String(
-            unicodeScalars.map { scalar in
-                scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-                    || (0x2028...0x202E).contains(scalar.value)
-                    ? " " : Character(scalar)
-            })
+        String(unicodeScalars.map { $0.misleads ? " " : Character($0) })
+    }
+}
+
+extension Unicode.Scalar {
+    /// Whether it has no place in a log or on a terminal: controls, Unicode's line separators, and what
+    /// turns the direction of the text that follows (Unicode Technical Report 36, section 3.4).
+    var misleads: Bool {
+        switch value {
+        case ..<0x20, 0x7F...0x9F, 0x061C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069: true
+        default: false
+        }
     }
 }
 

@@ -91,6 +91,9 @@ struct Isolation {
     /// to start again, short enough for clients of origins that are really dead.
     static let longestWithoutReferences = Duration.seconds(300)
 
+    /// Where so many fail or more, all are looked at again only after a part of these more.
+    private static let lookStep = 64
+
     enum Phase: Equatable {
         case watching
         /// Frozen, while references are asked.
@@ -151,6 +154,8 @@ struct Isolation {
     /// The same when the last freeze ended.
     private(set) var atEnd = (failing: 0, counting: 0)
     private var frozenAt = Duration.zero
+    /// How many began to fail since all origins were last looked at.
+    private var unlooked = 0
 
     var isFrozen: Bool { phase != .watching }
     var references: [IsolationSettings.Reference] { settings.references }
@@ -257,8 +262,11 @@ struct Isolation {
     }
 
     private mutating func freezeIfSuspicious(at now: Duration) -> Event? {
-        // Counts what failed long ago, too, so that most results need no look at all origins.
-        guard exceeds(failing, of: counting) else { return nil }
+        // Counts what failed long ago, too, so that most results need no look at all origins; where many
+        // fail that are not suspicious, a look at each new one would cost their square.
+        unlooked += 1
+        guard exceeds(failing, of: counting), unlooked > failing / Self.lookStep else { return nil }
+        unlooked = 0
         let window = forgetOldFailures(at: now)
         var recent = 0
         var pools: Set<String> = []

@@ -191,11 +191,15 @@ final class ProbeAttempt {
         guard address == Self.unresolved, type(of: probe).asksAnAddress else {
             return probe.start(self)
         }
+        resolveHost { probe.start(self) }
+    }
+
+    /// Goes on with `next` when the host's addresses are known.
+    func resolveHost(_ next: @escaping () -> Void) {
         enter(.resolve)
-        let name = host
         // Whenever the resolver answers: the attempt may have ended by its deadline.
         hold { self.finish() }
-        trust.resolver.addresses(of: name, on: loop) { result in
+        trust.resolver.addresses(of: host, on: loop) { result in
             guard !self.isDecided else { return }
             switch result {
             case .success(let addresses):
@@ -203,7 +207,7 @@ final class ProbeAttempt {
                 self.address = addresses[0]
                 self.isResolved = true
                 self.spares = addresses.dropFirst()
-                probe.start(self)
+                next()
             case .failure(let fault):
                 fault.isOwn
                     ? self.giveUp(fault.description) : self.fail(.resolve, fault.description)

@@ -294,7 +294,10 @@ extension SettingsValue {
 
     public func integer(in range: ClosedRange<Int>, _ diagnostics: inout Diagnostics) -> Int? {
         if let text, let value = Int(text), range.contains(value) { return value }
-        expected("a whole number from \(range.lowerBound) to \(range.upperBound)", &diagnostics)
+        let one = "\(range.lowerBound)"
+        expected(
+            range.count == 1 ? one : "a whole number from \(one) to \(range.upperBound)",
+            &diagnostics)
         return nil
     }
 

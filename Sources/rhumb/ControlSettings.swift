@@ -16,6 +16,12 @@ struct ControlSettings: Equatable {
         if let value = map["mode"] {
             if let mode = value.text.flatMap({ mode_t($0, radix: 8) }), mode & ~0o666 == 0 {
                 self.mode = mode
+                if mode & 0o002 != 0 {
+                    diagnostics.warning(
+                        at: value.position,
+                        "every user of this machine may drain and down with this mode; 0660 and a group lets"
+                            + " some")
+                }
             } else {
                 value.expected(
                     "the rights of a file in octal digits, as 0600 or 0660", &diagnostics)

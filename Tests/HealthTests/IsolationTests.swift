@@ -197,6 +197,32 @@ struct IsolationTests {
         #expect(!off.isFrozen && Set(off.standings.values) == [.down])
     }
 
+    @Test("a pool of thousands that dies alone costs no look at all origins for each of them")
+    func manyOfOnePool() {
+        var isolation = Isolation()
+        let names = (0..<8_000).map { "big/\($0)" } + (0..<2_000).map { "p\($0)/one" }
+        let origins = names.map { name in
+            (name, (pool: String(name.prefix { $0 != "/" }), interval: Duration.seconds(12)))
+        }
+        #expect(isolation.replace(settings(), Dictionary(origins) { first, _ in first }) == nil)
+        for name in names {
+            #expect(isolation.note(name, isUp: true, isFailing: false, at: .zero) == nil)
+        }
+        let took = ContinuousClock().measure {
+            for (number, name) in names.prefix(8_000).enumerated() {
+                let now = Duration.milliseconds(number)
+                #expect(isolation.note(name, isUp: true, isFailing: true, at: now) == nil)
+            }
+        }
+        #expect(took < .seconds(10))
+        #expect(isolation.failing == 8_000 && !isolation.isFrozen)
+        // Others with it are another matter, and a part of them is enough.
+        let events = names[8_000..<8_200].compactMap {
+            isolation.note($0, isUp: true, isFailing: true, at: .seconds(9))
+        }
+        #expect(events == [.froze(since: .seconds(-3))])
+    }
+
     @Test("failures that come one by one over time are no mass failure", arguments: [3, 100])
     func gradual(fall: Int) throws {
         let checker = try started(

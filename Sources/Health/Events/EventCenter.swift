@@ -20,11 +20,21 @@ public final class EventCenter: Sendable {
     /// - Parameters:
     ///   - server: what events call this server.
     ///   - warn: gets what a person should know of deliveries, in one line; must not block.
-    public init(server: String, warn: @escaping @Sendable (String) -> Void) {
+    public convenience init(server: String, warn: @escaping @Sendable (String) -> Void) {
+        self.init(server: server, lookUp: HostResolver.ofOperators, warn: warn)
+    }
+
+    /// - Parameter lookUp: how hosts of webhooks are looked up.
+    init(
+        server: String, lookUp: @escaping HostResolver.LookUp,
+        warn: @escaping @Sendable (String) -> Void
+    ) {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         self.loop = loop
-        desk = NIOLoopBound.makeOnLoop(loop) { EventDesk(loop, server: server, warn: warn) }
+        desk = NIOLoopBound.makeOnLoop(loop) {
+            EventDesk(loop, server: server, lookUp: lookUp, warn: warn)
+        }
         idPrefix = String(UInt64.random(in: 1 << 60 ... .max), radix: 36)
     }
 
@@ -67,15 +77,19 @@ final class EventDesk {
     private let loop: any EventLoop
     private let server: String
     private let warn: @Sendable (String) -> Void
-    private let trust = TrustCache(resolver: HostResolver(lookUp: HostResolver.ofOperators))
+    private let trust: TrustCache
     private var routes: [EventRoute] = []
     /// Deliveries under way.
     private var running = 0
     private var stopped: EventLoopPromise<Void>?
 
-    init(_ loop: any EventLoop, server: String, warn: @escaping @Sendable (String) -> Void) {
+    init(
+        _ loop: any EventLoop, server: String, lookUp: @escaping HostResolver.LookUp,
+        warn: @escaping @Sendable (String) -> Void
+    ) {
         self.loop = loop
         self.server = server
+        trust = TrustCache(resolver: HostResolver(lookUp: lookUp))
         self.warn = warn
     }
 
@@ -119,7 +133,6 @@ final class EventDesk {
     private func retire(_ route: EventRoute) {
         route.isRetired = true
         route.timer?.cancel()
-        route.lookupDeadline?.cancel()
         if route.outbox.count > 0 {
             warn("events: \(route.sink.name): \(route.outbox.count) not delivered")
         }
@@ -158,55 +171,25 @@ final class EventDesk {
         switch route.sink.way {
         case .webhook(let webhook):
             let call = WebhookCall(webhook, body: body)
-            if let address = IPAddress(webhook.host) {
-                attempt(route, address, route.sink.timeout, call.outcome) { call.start($0) }
-            } else {
-                lookUp(webhook.host, for: route, call)
+            attempt(route, IPAddress(webhook.host), host: webhook.host, call.outcome) { attempt in
+                attempt.address == ProbeAttempt.unresolved
+                    ? attempt.resolveHost { call.start(attempt) } : call.start(attempt)
             }
         case .command(let program):
             let call = CommandCall(program, telling.event, body: body)
-            // It asks no address.
-            attempt(route, IPAddress(ipv4: 0), route.sink.timeout, call.outcome) { call.start($0) }
-        }
-    }
-
-    /// Finds a host's address; what is left of the time is for the call.
-    private func lookUp(_ host: String, for route: EventRoute, _ call: WebhookCall) {
-        let begin = now
-        let timeout = route.sink.timeout
-        route.lookup += 1
-        let number = route.lookup
-        let deadline = loop.assumeIsolated().scheduleTask(in: TimeAmount(timeout)) {
-            route.lookup += 1
-            let words = "timeout after \(durationText(timeout)) while resolving \(host)"
-            self.settle(route, .failed("resolve: \(words)"))
-            self.look(at: route)
-        }
-        route.lookupDeadline = deadline
-        trust.resolver.addresses(of: host, on: loop) { result in
-            // The deadline came first, or the sink is gone.
-            guard route.lookup == number, !route.isRetired else { return }
-            deadline.cancel()
-            switch result {
-            case .success(let addresses):
-                let rest = max(timeout - (self.now - begin), .milliseconds(1))
-                self.attempt(route, addresses[0], rest, call.outcome) { call.start($0) }
-            case .failure(let fault):
-                self.settle(route, .failed("resolve: \(fault)"))
-                self.look(at: route)
-            }
+            attempt(route, nil, host: nil, call.outcome) { call.start($0) }
         }
     }
 
     private func attempt(
-        _ route: EventRoute, _ address: IPAddress, _ timeout: Duration,
+        _ route: EventRoute, _ address: IPAddress?, host: String?,
         _ outcome: @escaping (ProbeResult.Outcome) -> EventOutbox.Outcome,
         _ start: (ProbeAttempt) -> Void
     ) {
         running += 1
         let attempt = ProbeAttempt(
-            address, timeout: timeout, loop: loop, trust: trust,
-            decide: { result, _ in self.settle(route, outcome(result)) },
+            address ?? ProbeAttempt.unresolved, host: host, timeout: route.sink.timeout, loop: loop,
+            trust: trust, decide: { result, _ in self.settle(route, outcome(result)) },
             end: { self.end(route) })
         route.attempt = attempt
         start(attempt)
@@ -235,9 +218,6 @@ final class EventRoute {
     var teller: EventTeller
     var outbox = EventOutbox()
     var attempt: ProbeAttempt?
-    /// The number of the newest lookup of its host, or of its end.
-    var lookup = 0
-    var lookupDeadline: Scheduled<Void>?
     var timer: Scheduled<Void>?
     var isRetired = false
 

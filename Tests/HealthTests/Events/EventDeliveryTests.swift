@@ -1,6 +1,7 @@
 // Deliveries to real receivers on loopback: Python's HTTP server, openssl's TLS, programs, and servers that
 // fail in every way.
 
+import DNSWire
 import Foundation
 import NIOCore
 import Settings
@@ -83,12 +84,14 @@ private final class Told: Sendable {
     let center: EventCenter
     private let said = Mutex<[String]>([])
 
-    init(_ sink: String) throws {
+    init(
+        _ sink: String, lookUp: @escaping HostResolver.LookUp = HostResolver.ofOperators
+    ) throws {
         let (sinks, findings) = EventSettingsTests.read("[{\(sink)}]")
         guard sinks.count == 1 else { throw ProgramError(description: findings) }
         let box = Mutex<Told?>(nil)
         let relay = Relay(box)
-        center = EventCenter(server: "dns-1") { relay.tell($0) }
+        center = EventCenter(server: "dns-1", lookUp: lookUp) { relay.tell($0) }
         relay.box.withLock { $0 = self }
         center.replace(sinks) { _ in true }
     }
@@ -150,6 +153,38 @@ extension Alone {
             #expect(requests.first?.headers["Host"] == "localhost:\(receiver.server.port)")
             await told.center.stop()
             receiver.server.stop()
+        }
+
+        @Test("a host is tried at all of its addresses, one after the other, within one delivery")
+        func addresses() async throws {
+            let receiver = try Receiver()
+            let told = try Told("webhook: \"http://hook.test:\(receiver.server.port)/\"") { _ in
+                .success(["127.0.0.99", "127.0.0.1"].compactMap { IPAddress($0) })
+            }
+            told.post("a")
+            let requests = try await receiver.requests(1)
+            #expect(requests.first?.headers["Host"] == "hook.test:\(receiver.server.port)")
+            #expect(told.warnings == [])
+            await told.center.stop()
+            receiver.server.stop()
+        }
+
+        @Test("a host that cannot be looked up is tried again later, also where the resolver hangs")
+        func lookUpFails() async throws {
+            let sink = "webhook: \"http://hook.test/\", timeout: 200ms"
+            let unknown = try Told(sink) {
+                .failure(ResolverFault(description: "\($0) has no address"))
+            }
+            unknown.post("a")
+            try await unknown.warning("tried again: resolve: hook.test has no address")
+            await unknown.center.stop()
+            let hanging = try Told(sink) { _ in
+                sleep(2)
+                return .success([])
+            }
+            hanging.post("a")
+            try await hanging.warning("resolve: timeout after 200ms while resolving the host")
+            await hanging.center.stop()
         }
 
         @Test(
