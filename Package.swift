@@ -114,7 +114,10 @@ let package = Package(
             ],
             swiftSettings: reviewed),
         .testTarget(
-            name: "RhumbTests", dependencies: ["rhumb", "Settings", "Steering", "Health"],
+            name: "RhumbTests",
+            dependencies: [
+                "rhumb", "Settings", "Steering", "Health", "Authority", "TestSupport",
+            ],
             swiftSettings: reviewed),
         .testTarget(
             name: "NearestTests",

@@ -26,10 +26,12 @@ public struct AddressPattern: Sendable, Hashable, CustomStringConvertible {
             throw OperatorError(
                 "a pattern of more than \(Self.lengthLimit) octets; write a shorter one")
         }
-        guard parts.count <= 3, !parts.contains(""), text.allSatisfy(\.isShown) else {
+        let shown = text.unicodeScalars.map { $0.misleads ? $0.escaped(asASCII: true) : "\($0)" }
+            .joined()
+        guard parts.count <= 3, !parts.contains(""), shown == text else {
             throw OperatorError(
-                "\"\(text.filter(\.isShown))\" is no pattern; write POOL, POOL/ORIGIN or"
-                    + " POOL/ORIGIN/ADDRESS, with * and ? in each part")
+                "\"\(shown)\" is no pattern; write POOL, POOL/ORIGIN or POOL/ORIGIN/ADDRESS, with * and ?"
+                    + " in each part")
         }
         description = text
         pool = Glob(parts[0])
@@ -190,9 +192,4 @@ extension SteeredAddress {
         let pool = configuration.pools[pool]
         return "\(pool.name)/\(pool.origins[origin].name)/\(text(in: configuration))"
     }
-}
-
-extension Character {
-    /// Whether it may stand in logs and on terminals as it is.
-    var isShown: Bool { !unicodeScalars.contains(where: \.misleads) }
 }

@@ -32,7 +32,10 @@ extension CheckerState {
         let hasNewReferences = settings.references != isolation.references
         let event = isolation.replace(
             settings,
-            Dictionary(origins.map { ($0.key, ($0.pool, $0.interval)) }) { first, _ in first })
+            Dictionary(
+                origins.filter { $0.targets.contains(where: \.asksNetwork) }
+                    .map { ($0.key, ($0.pool, $0.interval)) }
+            ) { first, _ in first })
         if let event { act(on: event) }
         if isolation.phase == .isolated { waitForEnd() }
         for origin in origins { note(origin) }

@@ -304,9 +304,8 @@ final class CheckerState {
 
     /// Publishes what the monitors of a target come to, unless that is held back.
     func settle(_ target: WatchedTarget) {
-        guard target.isHeldBack, !isolation.isFrozen || target.standing.verdict == .unknown else {
-            return
-        }
+        let isFrozen = isolation.isFrozen && target.asksNetwork
+        guard target.isHeldBack, !isFrozen || target.standing.verdict == .unknown else { return }
         transitions.append(target.settle())
         schedulePublication()
     }

@@ -123,7 +123,7 @@ extension String {
     }
 
     /// Without what breaks a line or reorders it: such characters become spaces.
-    var inOneLine: String {
+    public var inOneLine: String {
         String(unicodeScalars.map { $0.misleads ? " " : Character($0) })
     }
 }

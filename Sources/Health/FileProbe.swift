@@ -46,6 +46,9 @@ struct FileProbe: Probe {
 
     var port: Int? { nil }
 
+    /// Until the last result of one that is silent is too old.
+    var blindness: Duration? { staleness.isFailure ? staleness.maximumAge : nil }
+
     func bound(toOrigin origin: String) -> FileProbe {
         var probe = self
         probe.origin = origin

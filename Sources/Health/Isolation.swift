@@ -91,8 +91,9 @@ struct Isolation {
     /// to start again, short enough for clients of origins that are really dead.
     static let longestWithoutReferences = Duration.seconds(300)
 
-    /// Where so many fail or more, all are looked at again only after a part of these more.
+    /// Where so many fail or more, all are looked at again after a part of these more, or after a pause.
     private static let lookStep = 64
+    private static let lookPause = Duration.milliseconds(500)
 
     enum Phase: Equatable {
         case watching
@@ -156,6 +157,7 @@ struct Isolation {
     private var frozenAt = Duration.zero
     /// How many began to fail since all origins were last looked at.
     private var unlooked = 0
+    private var looked = Duration.zero
 
     var isFrozen: Bool { phase != .watching }
     var references: [IsolationSettings.Reference] { settings.references }
@@ -227,7 +229,8 @@ struct Isolation {
         failing += origin.failedAt != nil ? 1 : 0
         origins[key] = origin
         if isFrozen { return isOver ? end(.originsPass) : nil }
-        return begins ? freezeIfSuspicious(at: now) : nil
+        if begins { unlooked += 1 }
+        return unlooked > 0 ? freezeIfSuspicious(at: now) : nil
     }
 
     /// Takes whether any reference answered, of those that were asked in a freeze.
@@ -262,11 +265,14 @@ struct Isolation {
     }
 
     private mutating func freezeIfSuspicious(at now: Duration) -> Event? {
-        // Counts what failed long ago, too, so that most results need no look at all origins; where many
-        // fail that are not suspicious, a look at each new one would cost their square.
-        unlooked += 1
-        guard exceeds(failing, of: counting), unlooked > failing / Self.lookStep else { return nil }
+        // Counts what failed long ago, too, so that most results need no look at all origins.
+        guard exceeds(failing, of: counting) else { return nil }
+        // Where many fail that are not suspicious, a look at each new one would cost their square.
+        guard unlooked > failing / Self.lookStep || now >= looked + Self.lookPause else {
+            return nil
+        }
         unlooked = 0
+        looked = now
         let window = forgetOldFailures(at: now)
         var recent = 0
         var pools: Set<String> = []

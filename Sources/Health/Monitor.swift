@@ -47,8 +47,10 @@ public struct Monitor: Sendable, Equatable {
 
     /// The longest that a target which works no more is taken for up: it died as soon as a probe
     /// had passed, and all that follow run into their timeouts. Jitter only shortens it
-    /// (`Schedule.period`).
-    public var detectionTime: Duration { interval * rules.fall + longestRound }
+    /// (`Schedule.period`). Nil where only somebody else's report takes it down.
+    public var detectionTime: Duration? {
+        probe.blindness.map { $0 + interval * rules.fall + longestRound }
+    }
 
     /// How soon a target's verdict could flip, as if the next result were there right now.
     ///
@@ -73,6 +75,10 @@ public struct Monitor: Sendable, Equatable {
             probes: Int32(results), seconds: UInt32(clamping: time.components.seconds),
             isDegrading: health.verdict == .up && time < counted)
     }
+
+    /// Whether its results come over this machine's network, and so tell of it, too: those of somebody else do
+    /// not, however they are read.
+    var asksNetwork: Bool { Swift.type(of: probe).asksAnAddress }
 
     /// Whether its results come by `Checker.report`.
     var takesReports: Bool { probe is PushProbe }

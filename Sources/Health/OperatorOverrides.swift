@@ -39,12 +39,15 @@ public struct OperatorOverride: Sendable, Hashable {
         _ word: Word, _ pattern: AddressPattern, by operatorName: String, at time: Timestamp,
         until: Timestamp? = nil, reason: String? = nil, ttl: UInt32? = nil
     ) throws(OperatorError) {
-        for text in [operatorName, reason ?? ""] {
-            guard text.utf8.count <= Self.textLimit, text.allSatisfy(\.isShown) else {
+        for (what, text) in [("name", operatorName), ("reason", reason ?? "")] {
+            guard text.utf8.count <= Self.textLimit else {
                 throw OperatorError(
-                    "a name or reason of control characters, or of more than \(Self.textLimit) octets;"
-                        + " write a short line")
+                    "a \(what) of more than \(Self.textLimit) octets; write a short line")
             }
+            guard let hidden = text.unicodeScalars.first(where: \.misleads) else { continue }
+            throw OperatorError(
+                "a \(what) with \(hidden.escaped(asASCII: true)), which has no place in a log; leave it out"
+            )
         }
         self.word = word
         self.pattern = pattern
@@ -57,13 +60,6 @@ public struct OperatorOverride: Sendable, Hashable {
 
     /// Octets of a reason: a line, for logs and tables.
     public static let textLimit = 200
-
-    /// How long after it all answers are forgotten that were given before: their TTL, and a second for those
-    /// that were on their way.
-    public var forgotten: Timestamp? {
-        guard word == .drain || word == .down, let ttl else { return nil }
-        return time.advanced(by: .seconds(Int64(ttl) + 1))
-    }
 }
 
 /// All words, in the order in which they were said.

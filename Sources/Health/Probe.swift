@@ -25,6 +25,10 @@ protocol Probe: Sendable, Equatable {
     /// Whether it asks an address, so that the name of an origin's host has to be resolved for it.
     static var asksAnAddress: Bool { get }
 
+    /// How long an origin may be dead before a probe can see it; nil if no probe sees it by itself, as for
+    /// results that somebody else finds.
+    var blindness: Duration? { get }
+
     /// `rise` and `fall` where the file does not say.
     static var defaultCounts: (rise: Int, fall: Int) { get }
 
@@ -48,6 +52,8 @@ extension Probe {
     func equals(_ other: any Probe) -> Bool { (other as? Self) == self }
 
     static var asksAnAddress: Bool { true }
+
+    var blindness: Duration? { .zero }
 
     static var defaultCounts: (rise: Int, fall: Int) { (2, 3) }
 

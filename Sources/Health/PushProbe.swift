@@ -35,6 +35,9 @@ struct PushProbe: Probe {
 
     var port: Int? { nil }
 
+    /// Until the last result of one that is silent is too old.
+    var blindness: Duration? { staleness.isFailure ? staleness.maximumAge : nil }
+
     func bound(toOrigin origin: String) -> PushProbe {
         var probe = self
         probe.origin = origin

@@ -57,6 +57,9 @@ final class WatchedTarget {
     /// What they would come to if their newest results were all there is: no counts.
     var seen: Verdict { .combining(watches.map(\.seen), needed: target.needed) }
 
+    /// Whether any of them would fail with this machine's network.
+    var asksNetwork: Bool { watches.contains(where: \.monitor.asksNetwork) }
+
     /// What they came to before what began to fail since a moment.
     func verdict(before moment: Duration) -> Verdict {
         .combining(watches.map { $0.health(before: moment).verdict }, needed: target.needed)
@@ -209,12 +212,13 @@ final class Watch {
 
     /// What was known before it began to fail, if that was since a moment.
     func health(before moment: Duration) -> TargetHealth {
-        guard let before, before.failedAt >= moment else { return health }
+        guard monitor.asksNetwork, let before, before.failedAt >= moment else { return health }
         return before.health
     }
 
     /// Forgets what failed since a moment, and all that followed from it; the counts start anew.
     func restore(before moment: Duration) {
+        guard monitor.asksNetwork else { return }
         round = Round()
         isDoubtful = attempt != nil
         guard let before, before.failedAt >= moment else { return }

@@ -44,7 +44,13 @@ struct ControlClient {
         let line = request + [UInt8(ascii: "\n")]
         // Safe: the array outlives the call. A server that has gone is an error, and no signal.
         guard unsafe send(descriptor, line, line.count, Int32(MSG_NOSIGNAL)) == line.count
-        else { throw StateError("\(path): \(systemMessage(errno))") }
+        else {
+            throw StateError(
+                errno == EPIPE
+                    ? "\(path): the server has closed the connection, for it stops, or takes no more than"
+                        + " \(ControlLimit.connections) at a time; try again"
+                    : "\(path): \(systemMessage(errno))")
+        }
         var answer: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 64 << 10)
         while answer.count <= ControlLimit.answer {

@@ -122,16 +122,12 @@ struct SafeDocument: Codable {
 }
 
 extension SafeDocument {
-    /// - Parameters:
-    ///   - override: one of which `forgotten` is not nil.
-    ///   - lastAnswer: until when the last answer may be kept, if that is known.
-    init?(_ override: OperatorOverride, lastAnswer: Timestamp? = nil, at now: Timestamp) {
-        guard let byWord = override.forgotten, let ttl = override.ttl else { return nil }
-        let forgotten = max(byWord, lastAnswer ?? byWord)
+    /// - Parameter end: when the last answer is forgotten.
+    init(_ end: LastAnswers.End, at now: Timestamp) {
         // Told in whole seconds: never too early.
-        let whole = forgotten.advanced(by: .milliseconds(999))
+        let whole = end.time.advanced(by: .milliseconds(999))
         time = whole.description
         seconds = Int(max(0, (whole - now).components.seconds))
-        self.ttl = ttl
+        ttl = end.ttl
     }
 }

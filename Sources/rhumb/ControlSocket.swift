@@ -143,9 +143,11 @@ private final class ControlConnection: ChannelInboundHandler {
 
     /// Ends the connection once all that came is answered, if nothing more comes.
     private func closeIfDone(_ context: ChannelHandlerContext) {
-        if isClosing, !isAnswering, !received.contains(UInt8(ascii: "\n")) {
-            context.close(promise: nil)
-        }
+        guard isClosing, !isAnswering, !received.contains(UInt8(ascii: "\n")) else { return }
+        guard !received.isEmpty, !hasEnded else { return context.close(promise: nil) }
+        // The end of all is that of a line, too.
+        received.append(UInt8(ascii: "\n"))
+        proceed(context)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

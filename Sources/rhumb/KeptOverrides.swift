@@ -69,8 +69,8 @@ extension KeptOverrides.Entry {
             throw OperatorError("its word is none of drain, down, up, clear")
         }
         return try OperatorOverride(
-            word, try AddressPattern(pattern), by: by, at: Timestamp(nanoseconds: time),
-            until: until.map { Timestamp(nanoseconds: $0) }, reason: reason, ttl: ttl)
+            word, try AddressPattern(pattern), by: by.inOneLine, at: Timestamp(nanoseconds: time),
+            until: until.map { Timestamp(nanoseconds: $0) }, reason: reason?.inOneLine, ttl: ttl)
     }
 }
 

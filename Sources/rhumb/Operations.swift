@@ -28,6 +28,8 @@ actor Operations {
     /// Writes verdicts now and then.
     private var saver: Task<Void, Never>?
     private var lastSave: (changes: Int, time: ContinuousClock.Instant, cost: Duration)?
+    /// The version of the last answers that is on the disk.
+    private var savedAnswers = 0
     /// Whether the last write of verdicts failed: it is told once.
     private var hasFailed = false
 
@@ -56,10 +58,12 @@ actor Operations {
                 """)
             return
         }
+        restoreAnswers()
         restoreOverrides()
         await restoreHealth()
         saver = Task { [weak self] in
             while (try? await Task.sleep(for: Self.savePause)) != nil {
+                await self?.saveAnswersIfChanged()
                 await self?.saveHealthIfDue()
             }
         }
@@ -86,7 +90,10 @@ actor Operations {
         timer?.cancel()
         saver?.cancel()
         await socket?.stop()
-        if saver != nil { await saveHealth() }
+        if saver != nil {
+            await saveAnswersIfChanged()
+            await saveHealth()
+        }
         try? await disk.shutdownGracefully()
         state = nil
     }
@@ -187,6 +194,7 @@ actor Operations {
         overrides.setTime(of: pattern, to: .now())
         schedule()
         let kept = await save()
+        await saveAnswersIfChanged()
         let after = overrides.verdicts(in: configuration, addresses: addresses)
         var change = await report().change(word, pattern, meant)
         change.until = override.until?.description
@@ -275,11 +283,15 @@ actor Operations {
         guard !over.isEmpty else { return }
         publication.publish(overrides)
         _ = await save()
+        await saveAnswersIfChanged()
     }
 
     /// Tells of words that are about nothing in new content, and keeps the verdicts that it began with.
     func contentChanged() {
-        Task { await saveHealth() }
+        Task {
+            await saveAnswersIfChanged()
+            await saveHealth()
+        }
         let steering = publication.content.steering
         for override in overrides.unmatched(
             in: steering.configuration, addresses: steering.addresses)
@@ -378,6 +390,35 @@ actor Operations {
                         try work()
                     })
             }
+        }
+    }
+
+    // MARK: - Last answers on disk
+
+    private func restoreAnswers() {
+        let kept = restore(
+            LastAnswers.Kept.fileName, limit: LastAnswers.Kept.fileLimit,
+            cure: "addresses that are taken out count as answered until their words came"
+        ) { octets, findings -> LastAnswers.Kept? in
+            do {
+                return try decodeFile(LastAnswers.Kept.self, octets)
+            } catch {
+                findings.append("not readable as last answers (\(error))")
+                return nil
+            }
+        }
+        if let kept = kept.flatMap(\.self) { publication.restore(kept) }
+    }
+
+    private func saveAnswersIfChanged() async {
+        let answers = publication.current.lastAnswers
+        guard let state, answers.version != savedAnswers else { return }
+        savedAnswers = answers.version
+        let octets = encodeFile(answers.forLater)
+        do {
+            try await onDisk { try state.write(octets, to: LastAnswers.Kept.fileName) }
+        } catch {
+            logger.error("\(error); after a restart, what is safe to stop is told too early")
         }
     }
 

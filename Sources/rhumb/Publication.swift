@@ -58,6 +58,11 @@ final class Publication: Sendable {
         inForce.withLock { ($0.snapshot, $0.health, $0.lastAnswers) }
     }
 
+    /// Takes what an earlier run knew of its last answers, before anything is answered here.
+    func restore(_ kept: LastAnswers.Kept) {
+        inForce.withLock { $0.lastAnswers.restore(kept, at: .now()) }
+    }
+
     /// A number that changes whenever the checker publishes.
     var changes: Int { inForce.withLock { $0.changes } }
 

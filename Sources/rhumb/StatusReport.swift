@@ -156,12 +156,17 @@ struct StatusReport {
         return change
     }
 
-    /// When it is safe to stop some addresses that a word took out.
+    /// When it is safe to stop some addresses that a word took out; nil where they were in no answer.
     private func safe(_ override: OperatorOverride, _ indexes: [Int]) -> SafeDocument? {
-        let ends = indexes.compactMap {
-            lastAnswers.end(of: steering.addresses[$0].name(in: configuration))
+        guard override.word == .drain || override.word == .down, let ttl = override.ttl else {
+            return nil
         }
-        return SafeDocument(override, lastAnswer: ends.max(), at: now)
+        // What nothing is known of from here was answered until the word came.
+        let byWord = LastAnswers.End(ttl: ttl, at: override.time)
+        let ends = indexes.map {
+            lastAnswers.end(of: steering.addresses[$0].name(in: configuration)) ?? byWord
+        }
+        return ends.max { $0.time < $1.time }.map { SafeDocument($0, at: now) }
     }
 
     private var isIsolated: Bool { snapshot.steering.health.isIsolated }

@@ -164,7 +164,7 @@ struct IsolationRandomTests {
                 }
                 let since = deadSince[target.key] ?? checker.state.uptime - Self.step
                 deadSince[target.key] = since
-                let longest = target.monitors.map(\.detectionTime).max() ?? .zero
+                let longest = target.monitors.compactMap(\.detectionTime).max() ?? .zero
                 if checker.state.uptime - since > longest + Self.step {
                     #expect(checker.standings[target.key] == .down)
                 }

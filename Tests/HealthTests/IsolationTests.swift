@@ -197,6 +197,35 @@ struct IsolationTests {
         #expect(!off.isFrozen && Set(off.standings.values) == [.down])
     }
 
+    @Test("what somebody else reports is neither counted nor frozen nor taken back")
+    func reports() throws {
+        let checker = ScriptedChecker()
+        let push = try monitor("{type: push, max_age: 1d, stale: keep}")
+        let pushed = (11...13).map {
+            scriptedTarget($0, pool: "p\($0)", [push.bound(toOrigin: "p\($0)/o\($0)")])
+        }
+        let probed = try targets(checker, [2, 2, 2, 2, 2], "interval: 10s, timeout: 2s, fall: 1")
+        checker.replace(probed + pushed, isolation: settings())
+        func report(_ number: Int, isUp: Bool) {
+            #expect(
+                checker.state.report("p\(number)/o\(number)", isUp: isUp, reason: "release") == 1)
+            checker.advance(.seconds(1))
+        }
+        for number in 11...13 { report(number, isUp: true) }
+        report(11, isUp: false)
+        set(checker, 1...8, .fail)
+        checker.advance(.seconds(11))
+        #expect(checker.isFrozen && checker.state.isolationState.origins == 10)
+        report(12, isUp: false)
+        report(13, isUp: false)
+        report(13, isUp: true)
+        let standings = checker.standings
+        #expect(standings["p11/o11/192.0.2.11"] == .down, "taken back")
+        #expect(standings["p12/o12/192.0.2.12"] == .down, "frozen")
+        #expect(standings["p13/o13/192.0.2.13"] == .up)
+        #expect(standings.count { $0.value == .up } == 11)
+    }
+
     @Test("a pool of thousands that dies alone costs no look at all origins for each of them")
     func manyOfOnePool() {
         var isolation = Isolation()
@@ -217,10 +246,14 @@ struct IsolationTests {
         #expect(took < .seconds(10))
         #expect(isolation.failing == 8_000 && !isolation.isFrozen)
         // Others with it are another matter, and a part of them is enough.
-        let events = names[8_000..<8_200].compactMap {
-            isolation.note($0, isUp: true, isFailing: true, at: .seconds(9))
+        var events = names[8_000..<8_010].compactMap {
+            isolation.note($0, isUp: true, isFailing: true, at: .milliseconds(8_001))
         }
-        #expect(events == [.froze(since: .seconds(-3))])
+        #expect(events.isEmpty, "a look may wait for some more,")
+        events = names[9_990...].compactMap {
+            isolation.note($0, isUp: true, isFailing: false, at: .milliseconds(8_501))
+        }
+        #expect(events == [.froze(since: .milliseconds(-3_499))], "but not for long")
     }
 
     @Test("failures that come one by one over time are no mass failure", arguments: [3, 100])

@@ -291,6 +291,10 @@ struct MonitorTests {
         // A round fits into the interval if the timeout is not given.
         let short = try monitor("{type: tcp, port: 1, interval: 2s, retries: 3}")
         #expect(short.timeout == .milliseconds(500) && short.detectionTime == .seconds(8))
+        // Of what others find: too old first, or not at all by silence.
+        #expect(
+            try monitor("{type: push, max_age: 20s, stale: down}").detectionTime == .seconds(32))
+        #expect(try monitor("{type: push}").detectionTime == nil)
         #expect(try monitor("{type: tcp, port: 1}").detectionTime == .seconds(32))
         #expect(try monitor("{type: tcp, port: 1, flaps: off}").rules == VerdictRules())
     }

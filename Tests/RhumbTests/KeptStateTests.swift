@@ -50,7 +50,7 @@ struct KeptStateTests {
             "3", "{}", #"{"word":"stop","pattern":"a","by":"x","time":1}"#,
             #"{"word":"drain","pattern":"a//","by":"x","time":1}"#,
             #"{"word":"drain","pattern":"a","by":"x","time":1e40}"#,
-            #"{"word":"drain","pattern":"a","by":"x\u0007","time":1}"#,
+            #"{"word":"drain","pattern":"a\u0007","by":"x","time":1}"#,
             #"{"word":"drain","pattern":"a","by":"x","time":1,"ttl":-1}"#,
         ])
     func lenient(_ wrong: String) {
@@ -58,6 +58,15 @@ struct KeptStateTests {
         let (words, findings) = words(#"{"overrides":[\#(wrong),\#(right)]}"#)
         #expect(words.map(\.pattern.description) == ["b"])
         #expect(findings.count == 1 && findings[0].hasPrefix("overrides[0] is left out"))
+    }
+
+    @Test("a word is not lost for characters in its name and reason that are not taken any more")
+    func oldCharacters() {
+        let (words, findings) = words(
+            #"{"overrides":[{"word":"drain","pattern":"a","by":"x\u0007","time":1,"reason":"\u200fb"}]}"#
+        )
+        #expect(words.map(\.operatorName) == ["x "] && words.map(\.reason) == [" b"])
+        #expect(findings.isEmpty)
     }
 
     @Test("every prefix of a file of overrides is read to its end, and no half word is taken")
