@@ -59,11 +59,14 @@ let package = Package(
         .target(
             name: "Transport", dependencies: ["DNSWire", "Authority", "CLinux"] + nio,
             swiftSettings: reviewed),
+        .target(
+            name: "Load", dependencies: ["DNSWire", "Settings", "Geo", "CLinux"],
+            swiftSettings: reviewed),
         .executableTarget(
             name: "rhumb",
             dependencies: [
                 "DNSWire", "Settings", "Zones", "Geo", "Steering", "Health", "Authority",
-                "Transport", "Cryptography", "CLinux",
+                "Transport", "Cryptography", "CLinux", "Load",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -73,6 +76,7 @@ let package = Package(
             name: "TestSupport",
             dependencies: ["DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority"],
             path: "Tests/TestSupport", swiftSettings: reviewed),
+        .executableTarget(name: "Echo", path: "Tests/Echo"),
         .executableTarget(
             name: "Counts",
             dependencies: ["DNSWire", "Authority", "Cryptography", "TestSupport"],
@@ -125,6 +129,10 @@ let package = Package(
                 "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "CMaxMindDB",
                 "TestSupport",
             ],
+            swiftSettings: reviewed),
+        .testTarget(
+            name: "LoadTests",
+            dependencies: ["DNSWire", "Settings", "Geo", "Load", "TestSupport"],
             swiftSettings: reviewed),
         .testTarget(
             name: "TransportTests",

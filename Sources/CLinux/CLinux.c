@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/epoll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,6 +30,56 @@ int cln_receive(int fd, struct cln_message *messages, unsigned count, _Bool wait
 int cln_send(int fd, struct cln_message *messages, unsigned count) {
     int sent = sendmmsg(fd, (struct mmsghdr *)messages, count, MSG_NOSIGNAL);
     return sent < 0 ? -errno : sent;
+}
+
+int cln_connect(int fd, const unsigned char *address, unsigned length, unsigned short port) {
+    struct sockaddr_in6 long_name = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    struct sockaddr_in short_name = {.sin_family = AF_INET, .sin_port = htons(port)};
+    const struct sockaddr *name = (const struct sockaddr *)&long_name;
+    socklen_t size = sizeof long_name;
+    if (length == sizeof short_name.sin_addr) {
+        memcpy(&short_name.sin_addr, address, length);
+        name = (const struct sockaddr *)&short_name;
+        size = sizeof short_name;
+    } else if (length == sizeof long_name.sin6_addr) {
+        memcpy(&long_name.sin6_addr, address, length);
+    } else {
+        return -EINVAL;
+    }
+    return connect(fd, name, size) < 0 ? -errno : 0;
+}
+
+int cln_accept(int fd, struct sockaddr_storage *peer) {
+    socklen_t size = sizeof *peer;
+    int accepted = accept4(fd, (struct sockaddr *)peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return accepted < 0 ? -errno : accepted;
+}
+
+int cln_poll_create(void) {
+    int poll = epoll_create1(EPOLL_CLOEXEC);
+    return poll < 0 ? -errno : poll;
+}
+
+static int poll_set(int poll, int operation, int fd, unsigned long long tag, uint32_t events) {
+    struct epoll_event event = {.events = events, .data.u64 = tag};
+    return epoll_ctl(poll, operation, fd, &event) < 0 ? -errno : 0;
+}
+
+int cln_poll_add(int poll, int fd, unsigned long long tag) {
+    return poll_set(poll, EPOLL_CTL_ADD, fd, tag, EPOLLIN);
+}
+
+void cln_poll_change(int poll, int fd, unsigned long long tag, _Bool writes) {
+    poll_set(poll, EPOLL_CTL_MOD, fd, tag, writes ? EPOLLOUT : EPOLLIN);
+}
+
+void cln_poll_remove(int poll, int fd) { poll_set(poll, EPOLL_CTL_DEL, fd, 0, 0); }
+
+int cln_poll_wait(int poll, unsigned long long *tags, unsigned count, int milliseconds) {
+    struct epoll_event events[CLN_POLL_LIMIT];
+    int ready = epoll_wait(poll, events, count < CLN_POLL_LIMIT ? count : CLN_POLL_LIMIT, milliseconds);
+    for (int i = 0; i < ready; i++) tags[i] = events[i].data.u64;
+    return ready < 0 ? -errno : ready;
 }
 
 const unsigned long cln_control_room = CMSG_SPACE(sizeof(struct in6_pktinfo));

@@ -182,7 +182,7 @@ private func address(_ text: String) throws -> IPAddress {
     return address
 }
 
-private func recordType(_ text: String) throws -> RecordType {
+func recordType(_ text: String) throws -> RecordType {
     guard let type = RecordType(mnemonic: text) else {
         throw ValidationError("not a record type, as A or HTTPS")
     }

@@ -18,8 +18,8 @@ struct Rhumb: AsyncParsableCommand {
             """,
         version: programVersion,
         subcommands: [
-            Serve.self, Check.self, Explain.self, Test.self, Simulate.self, Demo.self, Status.self,
-            Drain.self, Down.self, Up.self, Clear.self, Report.self,
+            Serve.self, Check.self, Explain.self, Test.self, Simulate.self, Load.self, Demo.self,
+            Status.self, Drain.self, Down.self, Up.self, Clear.self, Report.self,
         ])
 }
 

@@ -21,6 +21,29 @@ int cln_receive(int fd, struct cln_message *messages, unsigned count, _Bool wait
 /// Sends the messages in order and returns how many the kernel took before the first that failed.
 int cln_send(int fd, struct cln_message *messages, unsigned count);
 
+/// Connects to a port of the address that these 4 or 16 octets are.
+int cln_connect(int fd, const unsigned char *address, unsigned length, unsigned short port);
+
+/// Accepts a connection, not to block and not to be inherited, without waiting where the listener
+/// doesn't; returns its descriptor.
+int cln_accept(int fd, struct sockaddr_storage *peer);
+
+/// Makes an epoll instance and returns its descriptor.
+int cln_poll_create(void);
+
+/// Waits for a descriptor to be readable (or to be at its end), and tells of it by `tag`.
+int cln_poll_add(int poll, int fd, unsigned long long tag);
+
+/// Waits for it to take octets, or to be readable again.
+void cln_poll_change(int poll, int fd, unsigned long long tag, _Bool writes);
+
+void cln_poll_remove(int poll, int fd);
+
+enum { CLN_POLL_LIMIT = 64 };
+
+/// Waits for events and returns how many there are, at most `CLN_POLL_LIMIT`, with their tags.
+int cln_poll_wait(int poll, unsigned long long *tags, unsigned count, int milliseconds);
+
 /// Octets of the one control message that a UDP socket is asked for, of either family.
 extern const unsigned long cln_control_room;
 

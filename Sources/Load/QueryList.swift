@@ -1,0 +1,166 @@
+// What a load asks: questions read from text, clients to ask them for, and the messages that both
+// make, laid out once so that sending is a copy.
+
+public import DNSWire
+public import Settings
+
+/// What the answer to a question has to be, to count as right.
+public enum ExpectedAnswer: UInt8, Sendable, BitwiseCopyable, CaseIterable {
+    /// NOERROR or NXDOMAIN: the server knows the zone.
+    case known
+    /// NOERROR, with records.
+    case answer
+    /// NOERROR, without records.
+    case nodata
+    case nxdomain
+    case refused
+
+    /// How it is written in a file of questions.
+    public var text: String {
+        switch self {
+        case .known: "KNOWN"
+        case .answer: "ANSWER"
+        case .nodata: "NODATA"
+        case .nxdomain: "NXDOMAIN"
+        case .refused: "REFUSED"
+        }
+    }
+}
+
+/// One question, of class IN.
+public struct Question: Hashable, Sendable {
+    public var name: Name
+    public var type: RecordType
+    public var expectation: ExpectedAnswer
+
+    public init(_ name: Name, _ type: RecordType, _ expectation: ExpectedAnswer = .known) {
+        self.name = name
+        self.type = type
+        self.expectation = expectation
+    }
+
+    /// Reads questions line by line: `NAME TYPE [EXPECTATION]`; what follows a `#` is a comment.
+    ///
+    /// Without the third word a line is what dnsperf reads as well.
+    public static func read(
+        _ text: String, file: String, _ diagnostics: inout Diagnostics
+    ) -> [Question] {
+        var questions: [Question] = []
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
+            .enumerated()
+        {
+            let words = line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" || $0 == "\r" }
+            guard !words.isEmpty else { continue }
+            let position = SourcePosition(file: file, line: index + 1, column: 1)
+            guard questions.count < QueryList.maximumCount else {
+                diagnostics.error(
+                    at: position, "more than \(QueryList.maximumCount) questions; leave some out")
+                break
+            }
+            let expectation =
+                words.count < 3
+                ? .known : ExpectedAnswer.allCases.first { $0.text == words[2].uppercased() }
+            guard (2...3).contains(words.count), let expectation,
+                let name = try? Name(words[0], origin: .root),
+                let type = RecordType(mnemonic: words[1])
+            else {
+                let expectations = ExpectedAnswer.allCases.map(\.text).joined(separator: ", ")
+                diagnostics.error(
+                    at: position,
+                    "a question is NAME TYPE [EXPECTATION], as \"www.example.com A ANSWER\"; "
+                        + "an answer is expected to be one of \(expectations)")
+                continue
+            }
+            questions.append(Question(name, type, expectation))
+        }
+        return questions
+    }
+}
+
+/// Messages ready to be sent, apart from their IDs.
+public final class QueryList: Sendable {
+    /// Questions, clients and messages: some 100 octets each.
+    public static let maximumCount = 2_000_000
+    /// The payload size that queries state: what resolvers do.
+    static let payloadSize: UInt16 = 1_232
+
+    /// Where one message lies, and what is to come back.
+    struct Row: BitwiseCopyable, Sendable {
+        var start: UInt32
+        var length: UInt16
+        /// The octet after the question.
+        var questionEnd: UInt16
+        /// Where the ECS option's family stands; 0 without one.
+        var subnetStart: UInt16
+        var expectation: ExpectedAnswer
+    }
+
+    let rows: FlatArray<Row>
+    private let octets: FlatArray<UInt8>
+
+    public var count: Int { rows.count }
+
+    /// Makes as many messages as there are questions or clients, whichever are more; the others
+    /// come again from the first on.
+    ///
+    /// - Parameters:
+    ///   - clients: the prefixes to disclose (RFC 7871); none sends no option.
+    ///   - dnssecOK: whether to ask for signatures.
+    /// - Precondition: at least one question.
+    public init(_ questions: [Question], clients: [IPNetwork] = [], dnssecOK: Bool = false) {
+        precondition(!questions.isEmpty, "a load asks something")
+        var rows: [Row] = []
+        var octets: [UInt8] = []
+        let count = min(max(questions.count, clients.count), Self.maximumCount)
+        for index in 0..<count {
+            let question = questions[index % questions.count]
+            let client = clients.isEmpty ? nil : clients[index % clients.count]
+            let start = octets.count
+            // ID, flags (none), one question, one additional record.
+            octets += [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]
+            octets += question.name.wire
+            octets.append(bigEndian: question.type.code)
+            octets.append(bigEndian: 1)
+            let questionEnd = octets.count - start
+            octets.append(0)
+            octets.append(bigEndian: RecordType.opt.code)
+            octets.append(bigEndian: Self.payloadSize)
+            octets += [0, 0, dnssecOK ? 0x80 : 0, 0]
+            var subnetStart = 0
+            if let client {
+                let address = client.address.octets.prefix((client.length + 7) / 8)
+                octets.append(bigEndian: UInt16(8 + address.count))
+                octets.append(bigEndian: EDNSOption.clientSubnet)
+                octets.append(bigEndian: UInt16(4 + address.count))
+                subnetStart = octets.count - start
+                octets.append(bigEndian: client.address.family == .ipv4 ? 1 : 2)
+                octets += [UInt8(client.length), 0]
+                octets += address
+            } else {
+                octets.append(bigEndian: 0)
+            }
+            rows.append(
+                Row(
+                    start: UInt32(start), length: UInt16(octets.count - start),
+                    questionEnd: UInt16(questionEnd), subnetStart: UInt16(subnetStart),
+                    expectation: question.expectation))
+        }
+        self.rows = FlatArray(rows)
+        self.octets = FlatArray(octets)
+    }
+
+    /// The message of a row, its ID zero.
+    @_lifetime(borrow self)
+    func message(_ row: Row) -> Span<UInt8> {
+        // Safe: `self` owns the octets and never changes them.
+        let all = unsafe _overrideLifetime(octets.unboundSpan, borrowing: self)
+        return all.extracting(Int(row.start)..<Int(row.start) + Int(row.length))
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append(bigEndian value: UInt16) {
+        append(UInt8(value >> 8))
+        append(UInt8(truncatingIfNeeded: value))
+    }
+}

@@ -1,0 +1,229 @@
+// A load over UDP, from one thread: a closed loop that keeps so many queries on their way, or an open
+// one that sends each when it is due. It never sleeps, so that no answer waits for it; the latencies
+// of an open loop count from when a query was due, so that a stall shows in all that it held up.
+
+import CLinux
+import DNSWire
+import Glibc
+
+/// One run.
+struct UDPLoad: ~Copyable {
+    private let plan: LoadPlan
+    private let queries: QueryList
+    private var flows: [Flow] = []
+    private var nextQuery = 0
+
+    init(_ plan: LoadPlan, _ queries: QueryList) throws(LoadError) {
+        self.plan = plan
+        self.queries = queries
+        for _ in 0..<plan.sockets {
+            flows.append(Flow(try LoadSocket(plan, isStream: false)))
+        }
+    }
+
+    /// Sends for as long as the plan says, waits for what is still on its way, and returns the counts.
+    consuming func run() -> LoadResult {
+        var batch = LoadBatch()
+        var result = LoadResult()
+        let start = monotonicNanoseconds()
+        let end = start + UInt64(plan.seconds * 1e9)
+        let patience = UInt64(plan.patienceMilliseconds) * 1_000_000
+        let step = plan.rate.map { 1e9 / $0 }
+        var due = Double(start)
+        var turn = 0
+        var last = start
+        while true {
+            let now = monotonicNanoseconds()
+            let isOver = now >= end
+            if isOver, flows.allSatisfy({ $0.outstanding == 0 }) || now >= end + patience { break }
+            let flow = flows[turn]
+            turn = turn + 1 == flows.count ? 0 : turn + 1
+            if flow.outstanding > 0, receive(flow, &batch, &result) > 0 {
+                last = monotonicNanoseconds()
+            }
+            result.lost += flow.expire(before: now < patience ? 0 : now - patience)
+            guard !isOver else { continue }
+            if let step {
+                let behind = Double(now) - due
+                guard behind >= 0 else { continue }
+                let sent = send(
+                    on: flow, &batch, atMost: Int(behind / step) + 1, due: due, step: step)
+                result.sent += UInt64(sent)
+                due += Double(sent) * step
+            } else {
+                let room = max(1, plan.inFlight / flows.count) - flow.outstanding
+                result.sent += UInt64(
+                    send(on: flow, &batch, atMost: room, due: Double(now), step: 0))
+            }
+        }
+        if let step, due < Double(end) { result.unsent = UInt64((Double(end) - due) / step) }
+        for flow in flows { result.lost += UInt64(flow.outstanding) }
+        result.seconds = Double(last - start) / 1e9
+        return result
+    }
+
+    /// Sends up to a batch of queries; returns how many left.
+    private mutating func send(
+        on flow: Flow, _ batch: inout LoadBatch, atMost wanted: Int, due: Double, step: Double
+    ) -> Int {
+        let count = min(wanted, LoadBatch.capacity, Flow.window - flow.span)
+        guard count > 0 else { return 0 }
+        for index in 0..<count {
+            let query = (nextQuery + index) % queries.count
+            let id = flow.take(query, due: UInt64(due + Double(index) * step))
+            batch.put(queries.message(queries.rows[query]), id: id, at: index)
+        }
+        let sent = batch.send(count, to: flow.socket.descriptor)
+        for _ in sent..<count { flow.untake() }
+        nextQuery = (nextQuery + sent) % queries.count
+        return sent
+    }
+
+    /// Takes what has arrived on a socket; returns how many datagrams that were.
+    private func receive(
+        _ flow: Flow, _ batch: inout LoadBatch, _ result: inout LoadResult
+    ) -> Int {
+        let count = batch.receive(from: flow.socket.descriptor)
+        guard count > 0 else { return 0 }
+        let now = monotonicNanoseconds()
+        for index in 0..<count {
+            let answer = batch.message(index)
+            guard answer.count >= 2, let (query, due) = flow.complete(answer.uint16(at: 0)) else {
+                result.stray += 1
+                continue
+            }
+            let row = queries.rows[query]
+            result.count(
+                answer, to: queries.message(row), row, after: now > due ? now - due : 0)
+        }
+        return count
+    }
+}
+
+/// One socket and the queries on their way over it: IDs are given out in order, so the oldest is
+/// always the next to be lost.
+private final class Flow {
+    /// IDs that are in use at most, late ones included: an answer to a lost query is not taken for
+    /// the next of its ID.
+    static let window = 60_000
+    private static let free = UInt32.max
+
+    let socket: LoadSocket
+    private var queries = [UInt32](repeating: free, count: 65_536)
+    private var dues = [UInt64](repeating: 0, count: 65_536)
+    private var next: UInt16 = 0
+    private var oldest: UInt16 = 0
+    /// Queries without an answer.
+    private(set) var outstanding = 0
+
+    init(_ socket: LoadSocket) { self.socket = socket }
+
+    /// IDs from the oldest without an answer to the newest.
+    var span: Int { Int(next &- oldest) }
+
+    func take(_ query: Int, due: UInt64) -> UInt16 {
+        let id = next
+        queries[Int(id)] = UInt32(query)
+        dues[Int(id)] = due
+        next &+= 1
+        outstanding += 1
+        return id
+    }
+
+    /// Takes the last one back: it could not be sent.
+    func untake() {
+        next &-= 1
+        queries[Int(next)] = Self.free
+        outstanding -= 1
+    }
+
+    /// The query that an answer is to; nil if none waits for it.
+    func complete(_ id: UInt16) -> (query: Int, due: UInt64)? {
+        let query = queries[Int(id)]
+        guard query != Self.free else { return nil }
+        queries[Int(id)] = Self.free
+        outstanding -= 1
+        return (Int(query), dues[Int(id)])
+    }
+
+    /// Gives up what was due before a moment; returns how many queries that were.
+    func expire(before moment: UInt64) -> UInt64 {
+        var lost: UInt64 = 0
+        while oldest != next {
+            if queries[Int(oldest)] != Self.free {
+                guard dues[Int(oldest)] < moment else { break }
+                queries[Int(oldest)] = Self.free
+                outstanding -= 1
+                lost += 1
+            }
+            oldest &+= 1
+        }
+        return lost
+    }
+}
+
+/// Octets of one round of datagrams, and the kernel's headers for them.
+@safe
+private struct LoadBatch: ~Copyable {
+    static let capacity = 32
+    private static let room = 4_096
+
+    private let octets = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity * room)
+    private let parts = UnsafeMutablePointer<iovec>.allocate(capacity: capacity)
+    private let messages = UnsafeMutablePointer<cln_message>.allocate(capacity: capacity)
+
+    init() {
+        // Safe: every slot lies inside the allocations, which are freed in deinit only.
+        unsafe octets.initialize(repeating: 0, count: Self.capacity * Self.room)
+        for slot in 0..<Self.capacity {
+            unsafe (parts + slot).initialize(
+                to: iovec(iov_base: octets + slot * Self.room, iov_len: Self.room))
+            var header = unsafe cln_message()
+            unsafe header.header.msg_iov = parts + slot
+            unsafe header.header.msg_iovlen = 1
+            unsafe (messages + slot).initialize(to: header)
+        }
+    }
+
+    deinit {
+        // Safe: allocated with the value, used by nobody else.
+        unsafe octets.deallocate()
+        unsafe parts.deallocate()
+        unsafe messages.deallocate()
+    }
+
+    /// Copies a message into a slot, with its ID.
+    mutating func put(_ message: Span<UInt8>, id: UInt16, at slot: Int) {
+        precondition(slot < Self.capacity && (2...Self.room).contains(message.count))
+        let start = slot * Self.room
+        // Safe: slot and length were checked above.
+        for index in 0..<message.count { unsafe octets[start + index] = message[index] }
+        unsafe octets[start] = UInt8(id >> 8)
+        unsafe octets[start + 1] = UInt8(truncatingIfNeeded: id)
+        unsafe parts[slot].iov_len = message.count
+    }
+
+    /// Sends the first slots; returns how many the kernel took.
+    func send(_ count: Int, to descriptor: Int32) -> Int {
+        // Safe: the headers describe memory of this batch.
+        max(0, Int(unsafe cln_send(descriptor, messages, UInt32(min(count, Self.capacity)))))
+    }
+
+    /// Takes what has arrived, without waiting; returns how many datagrams.
+    mutating func receive(from descriptor: Int32) -> Int {
+        // Safe: the headers describe memory of this batch.
+        for slot in 0..<Self.capacity { unsafe parts[slot].iov_len = Self.room }
+        return max(
+            0, Int(unsafe cln_receive(descriptor, messages, UInt32(Self.capacity), false)))
+    }
+
+    /// What was received into a slot.
+    @_lifetime(borrow self)
+    func message(_ slot: Int) -> Span<UInt8> {
+        precondition(slot < Self.capacity)
+        // Safe: the kernel filled as many octets of this batch's slot as it says, at most `room`.
+        let length = unsafe min(Int(messages[slot].length), Self.room)
+        return unsafe _overrideLifetime(
+            Span(_unsafeStart: octets + slot * Self.room, count: length), borrowing: self)
+    }
+}

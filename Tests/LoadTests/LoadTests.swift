@@ -1,0 +1,210 @@
+// The pure parts of a load: what is asked, what is counted, what passes for an answer. A load against
+// a server is in TransportTests' neighbourhood: `scripts/test-server`.
+
+import DNSWire
+import Settings
+import TestSupport
+import Testing
+
+@testable import Load
+
+@Suite("Questions")
+struct QuestionTests {
+    @Test("a file of questions is read as dnsperf reads it, with what is expected after it")
+    func readsLines() throws {
+        var diagnostics = Diagnostics()
+        let text = """
+            www.example.com A
+            # nothing
+            example.com. TYPE257 answer   # and why
+
+            nowhere.example.com\tAAAA NXDOMAIN\r
+            """
+        let questions = Question.read(text, file: "q", &diagnostics)
+        #expect(diagnostics.sorted.map(\.description) == [])
+        #expect(
+            questions == [
+                Question(try Name("www.example.com."), .a),
+                Question(try Name("example.com."), RecordType(257), .answer),
+                Question(try Name("nowhere.example.com."), .aaaa, .nxdomain),
+            ])
+    }
+
+    @Test(
+        "a line that is no question is reported with its place and what one looks like",
+        arguments: ["www.example.com", "www..example.com A", "a.example ABC", "a.example A MAYBE"])
+    func reportsLines(line: String) {
+        var diagnostics = Diagnostics()
+        #expect(Question.read("a.example A\n\(line)", file: "q", &diagnostics).count == 1)
+        let text = diagnostics.sorted.map(\.description).joined()
+        #expect(text.hasPrefix("q:2:1: error: a question is NAME TYPE [EXPECTATION]"))
+    }
+}
+
+@Suite("Messages")
+struct QueryListTests {
+    private let client4 = IPNetwork("192.0.2.0/24")
+    private let client6 = IPNetwork("2001:db8:0:ff00::/56")
+
+    /// The message of a row, with an ID.
+    private func message(_ list: QueryList, _ index: Int) -> [UInt8] {
+        let span = list.message(list.rows[index])
+        return span.indices.map { span[$0] }
+    }
+
+    @Test("a message is what another writer of messages makes")
+    func isWellFormed() throws {
+        let clients = [try #require(client4), try #require(client6)]
+        let list = QueryList([Question(try Name("www.example.com."), .aaaa)], clients: clients)
+        #expect(list.count == 2)
+        for (index, client) in clients.enumerated() {
+            var expected = TestQuery("www.example.com.", .aaaa)
+            expected.id = 0
+            expected.setSubnet(client)
+            #expect(message(list, index) == expected.wire)
+        }
+        var plain = TestQuery("www.example.com.", .aaaa)
+        plain.id = 0
+        plain.payloadSize = 1_232
+        #expect(
+            message(QueryList([Question(try Name("www.example.com."), .aaaa)]), 0) == plain.wire)
+    }
+
+    @Test("there are as many messages as questions or clients, whichever are more")
+    func repeatsTheFewer() throws {
+        let names = ["a.", "b.", "c."]
+        let questions = try names.map { Question(try Name($0), .a) }
+        let clients = try [#require(client4), #require(client6)]
+        #expect(QueryList(questions, clients: clients).count == 3)
+        #expect(QueryList([questions[0]], clients: clients).count == 2)
+        let list = QueryList(questions, clients: clients)
+        #expect(message(list, 2).starts(with: [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 0x63]))
+        #expect(message(list, 2).suffix(3) == [192, 0, 2])
+    }
+}
+
+@Suite("Answers")
+struct AnswerCheckTests {
+    /// An answer to `www.example.com. A` for 192.0.2.0/24, changed by octets at places.
+    private static func answer(_ changes: [Int: UInt8] = [:], records: Bool = true) -> [UInt8] {
+        var query = TestQuery("www.example.com.", .a)
+        query.id = 0
+        query.setSubnet(IPNetwork("192.0.2.0/24")!)
+        var octets = query.wire
+        octets[2] = 0x84
+        if records {
+            octets[7] = 1
+            octets.insert(
+                contentsOf: [0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 30, 0, 4, 192, 0, 2, 1], at: 33)
+        }
+        octets[octets.count - 4] = 20
+        for (place, octet) in changes { octets[place] = octet }
+        return octets
+    }
+
+    struct Row: CustomTestStringConvertible, Sendable {
+        let what: String
+        let answer: [UInt8]
+        let expectation: ExpectedAnswer
+        let fault: AnswerFault?
+        var testDescription: String { what }
+    }
+
+    static let rows: [Row] = [
+        Row(what: "right", answer: answer(), expectation: .answer, fault: nil),
+        Row(what: "known", answer: answer(), expectation: .known, fault: nil),
+        Row(what: "a query", answer: answer([2: 0]), expectation: .known, fault: .malformed),
+        Row(
+            what: "cut off", answer: Array(answer().prefix(11)), expectation: .known,
+            fault: .malformed),
+        Row(
+            what: "no question", answer: answer([5: 0]), expectation: .known, fault: .otherQuestion),
+        Row(
+            what: "another name", answer: answer([13: 0x57]), expectation: .known,
+            fault: .otherQuestion),
+        Row(
+            what: "another type", answer: answer([30: 28]), expectation: .known,
+            fault: .otherQuestion),
+        Row(what: "SERVFAIL", answer: answer([3: 2]), expectation: .known, fault: .otherAnswer),
+        Row(
+            what: "no data", answer: answer(records: false), expectation: .answer,
+            fault: .otherAnswer),
+        Row(what: "NODATA", answer: answer(records: false), expectation: .nodata, fault: nil),
+        Row(what: "data", answer: answer(), expectation: .nodata, fault: .otherAnswer),
+        Row(
+            what: "NXDOMAIN", answer: answer([3: 3], records: false), expectation: .nxdomain,
+            fault: nil),
+        Row(
+            what: "REFUSED", answer: answer([3: 5], records: false), expectation: .refused,
+            fault: nil),
+        Row(
+            what: "another prefix", answer: answer([33 + 16 + 11 + 8: 193]), expectation: .answer,
+            fault: .otherClient),
+        Row(
+            what: "no prefix", answer: answer([33 + 16 + 11 + 1: 9]), expectation: .answer,
+            fault: .otherClient),
+        Row(
+            what: "an OPT cut off", answer: Array(answer().dropLast(2)), expectation: .answer,
+            fault: .malformed),
+        Row(
+            what: "a record cut off", answer: Array(answer().prefix(40)), expectation: .answer,
+            fault: .malformed),
+    ]
+
+    @Test("an answer is right or has one fault", arguments: rows)
+    func findsFaults(row: Row) throws {
+        let question = Question(try Name("www.example.com."), .a, row.expectation)
+        let list = QueryList([question], clients: [try #require(IPNetwork("192.0.2.0/24"))])
+        let listed = list.rows[0]
+        #expect(fault(of: row.answer.span, to: list.message(listed), listed) == row.fault)
+    }
+
+    @Test("no prefix of an answer, and no octet changed in it, makes the check trap")
+    func isTotal() throws {
+        let list = QueryList(
+            [Question(try Name("www.example.com."), .a)],
+            clients: [try #require(IPNetwork("192.0.2.0/24"))])
+        let row = list.rows[0]
+        let whole = Self.answer()
+        for length in 0...whole.count {
+            _ = fault(of: Array(whole.prefix(length)).span, to: list.message(row), row)
+        }
+        for place in whole.indices {
+            for octet: UInt8 in [0, 1, 0x3F, 0x40, 0x80, 0xC0, 0xFF] {
+                _ = fault(of: Self.answer([place: octet]).span, to: list.message(row), row)
+            }
+        }
+    }
+}
+
+@Suite("Latencies")
+struct LatencyHistogramTests {
+    @Test("a percentile is at most a step, 1.6 percent, above the latency that it is")
+    func isPrecise() {
+        for latency: UInt64 in [0, 1, 63, 64, 65, 127, 128, 1_000, 123_456, 5_000_000_000] {
+            var histogram = LatencyHistogram()
+            histogram.add(nanoseconds: latency)
+            let median = histogram.percentile(0.5)
+            #expect(median >= latency && Double(median) <= Double(latency) * 1.016)
+        }
+    }
+
+    @Test("percentiles are of all that was counted")
+    func countsAll() {
+        var histogram = LatencyHistogram()
+        #expect(histogram.percentile(0.5) == 0)
+        for latency in 1...1_000 { histogram.add(nanoseconds: UInt64(latency) * 1_000) }
+        for (share, least) in [(0.0, 1_000), (0.5, 500_000), (0.99, 990_000), (1, 1_000_000)] {
+            let percentile = Double(histogram.percentile(share))
+            #expect(percentile >= Double(least) && percentile <= Double(least) * 1.016)
+        }
+    }
+
+    @Test("what is longer than all steps counts as the longest")
+    func isBounded() {
+        var histogram = LatencyHistogram()
+        histogram.add(nanoseconds: .max)
+        #expect(histogram.count == 1)
+        #expect(histogram.percentile(1) > 1 << 39)
+    }
+}
