@@ -57,7 +57,7 @@ let package = Package(
             dependencies: ["DNSWire", "Zones", "Steering", "Settings", "Cryptography"],
             swiftSettings: reviewed),
         .target(
-            name: "Transport", dependencies: ["DNSWire", "Authority", "CLinux"] + nio,
+            name: "Transport", dependencies: ["DNSWire", "Authority", "CLinux"],
             swiftSettings: reviewed),
         .target(
             name: "Load", dependencies: ["DNSWire", "Settings", "Geo", "CLinux"],
@@ -139,7 +139,7 @@ let package = Package(
             dependencies: [
                 "DNSWire", "Settings", "Zones", "Geo", "Steering", "Authority", "Transport",
                 "CLinux", "TestSupport",
-            ] + nio,
+            ],
             swiftSettings: reviewed),
     ]
 )

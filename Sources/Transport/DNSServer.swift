@@ -6,18 +6,17 @@
 
 public import Authority
 import Glibc
-import NIOCore
 import Synchronization
 
 /// Serves DNS over UDP and TCP from the snapshots of one publisher.
 ///
 /// A server object serves once: `start`, then `stop`. Both may block for a moment and can be called
-/// from any thread but an event loop's.
+/// from any thread.
 public final class DNSServer: Sendable {
     /// Tries to find a port that is free for both carriers on all addresses, when any will do.
     private static let portAttempts = 16
     /// How long `stop` lets TCP clients take their answers; with what UDP needs it stays under 1 s.
-    private static let stopPatience = TimeAmount.milliseconds(700)
+    private static let stopPatience = Duration.milliseconds(700)
 
     private let listen: [ListenAddress]
     private let workers: Int
@@ -97,7 +96,7 @@ extension DNSServer {
         do {
             running.tcp = try TCPServer(
                 sockets: sockets.tcp, limits: limits, publisher: publisher, seed: seed,
-                counters: tcpCounters)
+                patience: Self.stopPatience, counters: tcpCounters)
             for socket in sockets.udp { try addWorker(on: socket, to: &running) }
         } catch {
             end(running)
@@ -127,7 +126,7 @@ extension DNSServer {
         var udp: [OpenSocket] = []
         var chosenPort: UInt16 = 0
         // Twice the idle time: the loop closes an idle connection first, and counts it.
-        let timeout = Int32(clamping: limits.idleTime.nanoseconds / 1_000_000 * 2)
+        let timeout = Int32(clamping: limits.idleNanoseconds / 1_000_000 * 2)
         for var address in listen {
             let takesAnyPort = address.port == 0
             if takesAnyPort { address.port = chosenPort }
@@ -170,7 +169,7 @@ extension DNSServer {
 
     private func end(_ running: State) {
         stopFlag.set()
-        running.tcp?.stop(patience: Self.stopPatience)
+        running.tcp?.stop()
         for thread in running.threads { thread.join() }
     }
 }

@@ -150,6 +150,8 @@ extension ListeningSocket {
         socket.set(SOL_SOCKET, SO_RCVBUF, connectionBufferOctets)
         socket.set(SOL_SOCKET, SO_SNDBUF, connectionBufferOctets)
         socket.set(SOL_TCP, TCP_USER_TIMEOUT, timeoutMilliseconds)
+        // Answers leave when they are written, not when the client has acknowledged those before.
+        socket.set(SOL_TCP, TCP_NODELAY, 1)
         // RFC 9210, section 4.1; works where net.ipv4.tcp_fastopen allows it to servers.
         socket.set(SOL_TCP, TCP_FASTOPEN, fastOpenBacklog)
         try socket.bindToAddress()

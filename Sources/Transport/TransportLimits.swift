@@ -1,7 +1,5 @@
 // The limits an operator may set, each with its default's reason.
 
-import NIOCore
-
 /// What TCP clients may take of the server.
 public struct TransportLimits: Sendable, Equatable {
     /// How long a connection may stay open without completing a query or taking its answers.
@@ -32,14 +30,20 @@ public struct TransportLimits: Sendable, Equatable {
     public init() {}
 
     /// The idle timeout for timers.
-    var idleTime: TimeAmount { Self.bounded(tcpIdleTimeout) }
+    var idleNanoseconds: UInt64 { Self.bounded(tcpIdleTimeout) }
 
     /// The lifetime for timers.
-    var lifetime: TimeAmount? { tcpLifetime.map(Self.bounded) }
+    var lifetimeNanoseconds: UInt64? { tcpLifetime.map(Self.bounded) }
 
     /// At least a millisecond, at most thirty days, as no longer time makes sense and sums then cannot
     /// overflow.
-    private static func bounded(_ time: Duration) -> TimeAmount {
-        TimeAmount(max(.milliseconds(1), min(time, .seconds(30 * 86_400))))
+    private static func bounded(_ time: Duration) -> UInt64 {
+        nanoseconds(max(.milliseconds(1), min(time, .seconds(30 * 86_400))))
     }
+}
+
+/// A duration that is not negative, and at most some hundred years.
+func nanoseconds(_ time: Duration) -> UInt64 {
+    let (seconds, attoseconds) = time.components
+    return UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
 }

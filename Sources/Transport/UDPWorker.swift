@@ -3,6 +3,7 @@
 // publisher's generation number, the stop flag and its own counters.
 
 import Authority
+import CLinux
 import Glibc
 import Synchronization
 

@@ -4,8 +4,6 @@
 
 import Authority
 import DNSWire
-import NIOCore
-import NIOEmbedded
 
 @testable import Transport
 
@@ -19,7 +17,7 @@ extension FuzzTarget {
             var input = FuzzInput(octets)
             let steps = input.octets(Int(input.octet()))
             let stream = Array(input.rest)
-            let connection = FuzzConnection(publisher)
+            var connection = FuzzConnection(publisher)
             connection.receive(stream, in: steps)
             guard connection.isClosed else { return "not closed after the client's half was" }
             let (sent, rest) = split(connection.sent)
@@ -60,57 +58,66 @@ private func answers(to stream: [UInt8], _ server: FuzzServer) -> [[UInt8]] {
     }.filter { !$0.isEmpty }
 }
 
-/// A `TCPConnection` without a socket.
-private final class FuzzConnection {
-    private let channel = EmbeddedChannel()
+/// A connection without a socket: what `TCPWorker` does with one, and a client that takes answers or not.
+private struct FuzzConnection: ~Copyable {
+    private var stream = TCPStream(peer: peer)
+    private var answerer: TCPAnswerer
+    private var takes = true
     private(set) var sent: [UInt8] = []
+    private(set) var isClosed = false
 
     init(_ publisher: SnapshotPublisher) {
         // Draws have to come out as those of `FuzzServer` do.
-        let service = TCPService(
-            loop: channel.embeddedEventLoop, limits: TransportLimits(), publisher: publisher,
-            seed: 1,
-            counters: TCPCounterCells())
-        let connection = TCPConnection(peer: peer, service: service)
-        try? channel.pipeline.syncOperations.addHandler(connection)
-        guard let address = try? SocketAddress(ipAddress: "127.0.0.1", port: 53) else {
-            preconditionFailure("an address of this machine is one")
-        }
-        channel.connect(to: address, promise: nil)
+        answerer = TCPAnswerer(
+            limits: TransportLimits(), publisher: publisher, seed: 1, counters: TCPCounterCells())
     }
 
-    var isClosed: Bool { !channel.isActive }
-
-    func receive(_ stream: [UInt8], in steps: [UInt8]) {
-        var rest = stream[...]
+    mutating func receive(_ octets: [UInt8], in steps: [UInt8]) {
+        var rest = octets[...]
         for step in steps {
-            if step == 0 { setWritable(!channel.isWritable) }
+            if step == 0 { setTakes(!takes) }
             give(rest.prefix(Int(step)))
             rest = rest.dropFirst(Int(step))
         }
         give(rest)
-        channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
-        setWritable(true)
-        channel.embeddedEventLoop.run()
-        collect()
+        stream.phase = .finishing
+        if takes { answer() } else { setTakes(true) }
     }
 
-    private func give(_ octets: ArraySlice<UInt8>) {
-        guard !octets.isEmpty, channel.isActive else { return }
-        _ = try? channel.writeInbound(ByteBuffer(bytes: octets))
-        collect()
+    private mutating func give(_ octets: ArraySlice<UInt8>) {
+        guard !octets.isEmpty, stream.phase == .open else { return }
+        stream.inbound.append(Array(octets).span)
+        answer()
     }
 
-    private func setWritable(_ isWritable: Bool) {
-        guard channel.isWritable != isWritable else { return }
-        channel.isWritable = isWritable
-        channel.pipeline.fireChannelWritabilityChanged()
-        collect()
+    private mutating func setTakes(_ takes: Bool) {
+        self.takes = takes
+        guard takes else { return }
+        sent += octets(of: stream.outbound)
+        stream.outbound = OctetQueue()
+        answer()
     }
 
-    private func collect() {
-        while let buffer = try? channel.readOutbound(as: ByteBuffer.self) {
-            sent += Array(buffer.readableBytesView)
+    private mutating func answer() {
+        guard stream.outbound.isEmpty else { return }
+        var rest = TCPAnswerer.Rest.more
+        while rest == .more {
+            rest = answerer.answer(&stream)
+            if rest == .last {
+                stream.inbound.removeAll()
+                if stream.phase == .open { stream.phase = .finishingInOrder }
+            }
+            guard takes else {
+                stream.outbound.append(octets(of: answerer.gathered).span)
+                return
+            }
+            sent += octets(of: answerer.gathered)
         }
+        isClosed = stream.phase != .open
     }
+}
+
+private func octets(of queue: borrowing OctetQueue) -> [UInt8] {
+    let span = queue.span
+    return span.indices.map { span[$0] }
 }
