@@ -1,12 +1,8 @@
-// What compiling works on: binary trees over the addresses of both families, equal parts once.
+// What compiling works on: binary trees over the addresses of both families.
 
 /// Nodes of two references each, children before parents.
-///
-/// Parts that are alike are one part, wherever they stand: few outcomes in millions of networks make the
-/// same patterns over and over (trie folding: Rétvári et al., "Compressing IP forwarding tables:
-/// towards entropy bounds and beyond", SIGCOMM 2013).
 struct BinaryTree {
-    /// The left reference in the upper half, the right in the lower; no two nodes are equal.
+    /// The left reference in the upper half, the right in the lower.
     fileprivate(set) var nodes: [UInt64] = []
     /// What IPv4 and IPv6 start with; a leaf of 0 says nothing.
     var roots = [leafBit, leafBit]
@@ -17,6 +13,16 @@ struct BinaryTree {
     static let firstFold: UInt32 = (1 << 23) - 8
     /// Node indices must leave room for a packed node's stride.
     static let maximumNodes = 1 << 26
+
+    /// The reference to what two halves make together: one leaf, or a new node.
+    @inline(__always)
+    mutating func join(_ zero: UInt32, _ one: UInt32) throws(CompileFault) -> UInt32 {
+        // Each folded space occurs once, so leaves that are equal are never those.
+        if zero == one, zero & Self.leafBit != 0 { return zero }
+        guard nodes.count < Self.maximumNodes else { throw .tooLarge }
+        nodes.append(UInt64(zero) << 32 | UInt64(one))
+        return UInt32(truncatingIfNeeded: nodes.count - 1)
+    }
 
     /// Where a reference's next bit leads: a leaf holds on both sides.
     @inline(__always)
@@ -40,7 +46,10 @@ struct BinaryTree {
     }
 }
 
-/// Makes a tree from the leaves up.
+/// Makes a tree from the leaves up in which parts that are alike are one part, wherever they stand.
+///
+/// Few outcomes in millions of networks make the same patterns over and over (trie folding: Rétvári et
+/// al., "Compressing IP forwarding tables: towards entropy bounds and beyond", SIGCOMM 2013).
 struct TreeBuilder {
     private(set) var tree = BinaryTree()
     /// A hash table of the nodes: one more than the index of each; 0 is a free slot. What is compared are the
@@ -50,17 +59,14 @@ struct TreeBuilder {
     /// The reference to what two halves make together: one leaf, or the node that is alike, or a new one.
     @inline(__always)
     mutating func join(_ zero: UInt32, _ one: UInt32) throws(CompileFault) -> UInt32 {
-        // Each folded space occurs once, so leaves that are equal are never those.
         if zero == one, zero & BinaryTree.leafBit != 0 { return zero }
         let pair = UInt64(zero) << 32 | UInt64(one)
         let slot = slot(of: pair)
         if slots[slot] != 0 { return slots[slot] &- 1 }
-        guard tree.nodes.count < BinaryTree.maximumNodes else { throw .tooLarge }
-        tree.nodes.append(pair)
-        let count = tree.nodes.count
-        slots[slot] = UInt32(truncatingIfNeeded: count)
-        if count * 4 > slots.count * 3 { grow() }
-        return UInt32(truncatingIfNeeded: count - 1)
+        let new = try tree.join(zero, one)
+        slots[slot] = new + 1
+        if tree.nodes.count * 4 > slots.count * 3 { grow() }
+        return new
     }
 
     /// Where a node is or would be.

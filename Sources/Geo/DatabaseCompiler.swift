@@ -62,7 +62,9 @@ struct DatabaseCompiler {
     /// The entries of the family that is being compiled.
     private var entries: [LayerEntry<Kind>] = []
     private var family: IPAddress.Family = .ipv4
-    private var output = TreeBuilder()
+    /// Parts that are alike are not looked for: there are few where each place counts, and all that a list
+    /// of rules does not tell apart is folded when that is compiled.
+    private var output = BinaryTree()
 
     /// What each data record was numbered.
     private var numbers = OffsetTable()
@@ -104,9 +106,8 @@ struct DatabaseCompiler {
                 try descend(
                     entries: 0..<entries.count, record: root, depth: 0, override: nil, number))
         }
-        var result = output.tree
-        result.roots = roots
-        return result
+        output.roots = roots
+        return output
     }
 
     /// All layers, while any of them lie in this part of the space.

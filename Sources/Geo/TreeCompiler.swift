@@ -59,18 +59,15 @@ struct TreeCompiler {
     private var contexts = [Context()]
     private var contextIndices = [Context(): 0]
 
-    /// What each node of the layout came out as in the first context, and each place; or `unknown`.
-    private var nodeResults: [UInt32]
+    /// What each place came out as in the first context, or `unknown`.
     private var placeResults: [UInt32]
-    /// The same for the other contexts, by context and reference: as many as there are parts that
-    /// differ, however many networks and numbers count.
+    /// The same for the other contexts, by context and place.
     private var otherResults = PairTable()
     private static let unknown = UInt32.max
 
     init(_ layout: PlaceLayout, beside asnLayout: ASNLayout) {
         self.layout = layout
         self.asnLayout = asnLayout
-        nodeResults = Array(repeating: Self.unknown, count: layout.tree.nodes.count)
         placeResults = Array(repeating: Self.unknown, count: layout.places.count)
     }
 
@@ -156,34 +153,28 @@ struct TreeCompiler {
             }
             return placeResults[place]
         }
-        let known = nodeResults[Int(reference)]
-        if known != Self.unknown { return known }
         let (left, right) = layout.tree.children(of: reference)
         let zero = try result(of: left, outcome)
         let one = try result(of: right, outcome)
-        let new = try output.join(zero, one)
-        nodeResults[Int(reference)] = new
-        return new
+        return try output.join(zero, one)
     }
 
     private mutating func result(
         of reference: UInt32, in context: Int, _ outcome: Outcome
     ) throws(CompileFault) -> UInt32 {
-        guard !BinaryTree.isFold(reference) else { return reference }
-        let key = UInt64(context) << 32 | UInt64(reference)
-        if let known = otherResults[key] { return known }
-        let new: UInt32
-        if reference & BinaryTree.leafBit != 0 {
-            let place = Int(reference & ~BinaryTree.leafBit)
-            new = try leaf(place, context: context, outcome)
-        } else {
-            let (left, right) = layout.tree.children(of: reference)
-            let zero = try result(of: left, in: context, outcome)
-            let one = try result(of: right, in: context, outcome)
-            new = try output.join(zero, one)
+        guard reference & BinaryTree.leafBit == 0 else {
+            guard !BinaryTree.isFold(reference) else { return reference }
+            let place = reference & ~BinaryTree.leafBit
+            let key = UInt64(context) << 32 | UInt64(place)
+            if let known = otherResults[key] { return known }
+            let new = try leaf(Int(place), context: context, outcome)
+            otherResults[key] = new
+            return new
         }
-        otherResults[key] = new
-        return new
+        let (left, right) = layout.tree.children(of: reference)
+        let zero = try result(of: left, in: context, outcome)
+        let one = try result(of: right, in: context, outcome)
+        return try output.join(zero, one)
     }
 
     private func leaf(

@@ -98,20 +98,13 @@ public final class TreeMaker: Sendable {
 
     private func layOutPlaces(withCities: Bool) throws(GeoError) -> PlaceLayout {
         let overrides = geography.overrides.entries
-        var indices: [Location?: UInt32] = [nil: 0]
-        var layout = PlaceLayout()
-        layout.tree = try layOut(
+        var places = PlaceTable()
+        let tree = try layOut(
             geography.database, withCities ? .placeWithCity : .place,
             overrides: overrides.map { $0.location.with(asn: nil) ?? Location() },
             where: { overrides[$0].location.isPlace }
-        ) { location in
-            if let known = indices[location] { return known }
-            let index = UInt32(layout.places.count)
-            layout.places.append(location)
-            indices[location] = index
-            return index
-        }
-        return layout
+        ) { places.number(of: $0) }
+        return PlaceLayout(tree: tree, places: places.places)
     }
 
     private func layout(ofSystems asns: [UInt32]) throws(GeoError) -> ASNLayout {
