@@ -81,9 +81,19 @@ def first_address(message, question_length):
     return None
 
 
+def free_port():
+    """A port that nobody has, for both carriers."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            with contextlib.suppress(OSError):
+                udp.bind(tcp.getsockname())
+                return tcp.getsockname()[1]
+
+
 class Server:
-    def __init__(self, name, work, port, database):
-        self.name, self.work, self.port, self.database = name, work, port, database
+    def __init__(self, name, work, database):
+        self.name, self.work, self.port, self.database = name, work, free_port(), database
 
     def __enter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{self.name}-"))
@@ -98,12 +108,12 @@ class Server:
                 reply = self.ask(query(name, rtype), timeout=.02)
                 if self.name == "echo" or reply[3] & 15 == (3 if expectation == "NXDOMAIN" else 0): break
             if time.monotonic() - began > START_SECONDS or self.process.poll() is not None:
-                output = (self.folder / "output").read_text(errors="replace")[-1000:]
+                output = "".join((self.folder / name).read_text(errors="replace")[-1000:] for name in ("output", "log")
+                                 if (self.folder / name).exists())
                 self.__exit__()
                 raise SystemExit(f"scripts/bench: {self.name} does not answer: {output}")
             time.sleep(.001)
         self.start = {"seconds": time.monotonic() - began, "cpu": sum(cpu(self.process.pid))}
-        self.start["memory"], self.start["private"] = memory(self.process.pid)
         return self
 
     def __exit__(self, *_):
@@ -139,6 +149,8 @@ class Server:
             result = self.load(seconds)
             if not best or result["others"] < best["others"]: best = result
             if best["others"] <= QUIET: break
+        # By now what loading took is given back.
+        self.start["memory"], self.start["private"] = memory(self.process.pid)
         return best
 
     def load(self, seconds):
