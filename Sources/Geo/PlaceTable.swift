@@ -6,20 +6,29 @@ struct PlaceTable {
     private(set) var places: [Location?] = [nil]
     /// A hash table: the upper half of a place's hash, and its number; 0 is a free slot.
     private var slots: [UInt64] = Array(repeating: 0, count: 1 << 10)
+    /// Places without a slot in reach of their hash's, as in a file where all have the same coordinates.
+    private var crowded: [Location: UInt32] = [:]
+    private static let reach = 32
 
     /// The number of a place, a new one if it has none.
     mutating func number(of place: Location?) -> UInt32 {
         guard let place else { return 0 }
         if places.count * 4 > slots.count * 3 { grow() }
         let hash = Self.hash(place) & Self.hashBits
-        var slot = firstSlot(hash)
-        while slots[slot] != 0 {
+        let first = firstSlot(hash)
+        var free: Int?
+        for step in 0..<Self.reach {
+            let slot = (first &+ step) & (slots.count &- 1)
+            guard slots[slot] != 0 else {
+                free = slot
+                break
+            }
             let number = UInt32(truncatingIfNeeded: slots[slot])
             if slots[slot] & Self.hashBits == hash, places[Int(number)] == place { return number }
-            slot = (slot &+ 1) & (slots.count &- 1)
         }
+        if !crowded.isEmpty, let number = crowded[place] { return number }
         let number = UInt32(truncatingIfNeeded: places.count)
-        slots[slot] = hash | UInt64(number)
+        if let free { slots[free] = hash | UInt64(number) } else { crowded[place] = number }
         places.append(place)
         return number
     }
@@ -45,9 +54,15 @@ struct PlaceTable {
         let old = slots
         slots = Array(repeating: 0, count: old.count * 2)
         for entry in old where entry != 0 {
-            var slot = firstSlot(entry)
-            while slots[slot] != 0 { slot = (slot &+ 1) & (slots.count &- 1) }
-            slots[slot] = entry
+            let first = firstSlot(entry)
+            var step = 0
+            while step < Self.reach, slots[(first &+ step) & (slots.count &- 1)] != 0 { step += 1 }
+            if step < Self.reach {
+                slots[(first &+ step) & (slots.count &- 1)] = entry
+            } else {
+                let number = UInt32(truncatingIfNeeded: entry)
+                if let place = places[Int(number)] { crowded[place] = number }
+            }
         }
     }
 }
