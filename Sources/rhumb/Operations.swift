@@ -238,7 +238,7 @@ actor Operations {
                 "a reason of more than \(OperatorOverride.textLimit) octets; write a short line")
         }
         let load = try request.load.map { (load: String) throws(OperatorError) in
-            guard result == .up, let load = Load(load) else {
+            guard result == .up, let load = Health.Load(load) else {
                 throw OperatorError(
                     "a load is a number as 0.73, of an origin that is reported up; leave it out")
             }
