@@ -57,6 +57,15 @@ enum DataKey: BitwiseCopyable {
     private let base: UnsafeRawPointer
     let count: Int
 
+    /// Of no database: whatever is read of it is an error.
+    static var empty: DataSection { DataSection() }
+
+    private init() {
+        // Safe: never read, as every offset is beyond the end.
+        unsafe base = UnsafeRawPointer(("" as StaticString).utf8Start)
+        count = 0
+    }
+
     init?(_ octets: UnsafeRawBufferPointer) {
         // Offsets are kept in 32 bits: what lies beyond can't be pointed at anyway.
         guard let base = octets.baseAddress else { return nil }
@@ -231,7 +240,11 @@ enum DataKey: BitwiseCopyable {
     func number(at offset: Int) throws(DataFault) -> Double? {
         let value = try value(at: offset)
         switch (value.type, value.size) {
-        case (.double, 8): return Double(bitPattern: try bits(value.payload, 8))
+        case (.double, 8):
+            guard value.payload <= count - 8 else { throw .corrupt }
+            // Safe: checked above.
+            let bits = unsafe base.loadUnaligned(fromByteOffset: value.payload, as: UInt64.self)
+            return Double(bitPattern: UInt64(bigEndian: bits))
         case (.float, 4):
             let bits = UInt32(truncatingIfNeeded: try bits(value.payload, 4))
             return Double(Float(bitPattern: bits))

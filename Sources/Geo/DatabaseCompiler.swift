@@ -42,25 +42,27 @@ struct LayerEntry<Kind: BitwiseCopyable>: BitwiseCopyable {
     }
 }
 
+/// Numbers what records and overrides say, 0 being nothing; asked once for each record.
+protocol RecordNumbering {
+    mutating func number(ofRecordAt offset: Int) throws(DataFault) -> UInt32
+    mutating func number(ofOverride index: Int) -> UInt32
+}
+
+/// What takes the place of the database in a network.
+enum DatabaseLayer: BitwiseCopyable {
+    /// The index of what holds in place of the database.
+    case override(Int)
+    /// What the database says in here does not count.
+    case special
+    case fold(FoldedSpace)
+}
+
 /// Compiles one database; made for that, used once, and gone.
-struct DatabaseCompiler {
-    enum Kind: BitwiseCopyable {
-        /// The index of what holds in place of the database.
-        case override(Int)
-        /// What the database says in here does not count.
-        case special
-        case fold(FoldedSpace)
-    }
-
-    /// Numbers what a record or an override says; asked once for each.
-    typealias Number = (_ location: Location?) -> UInt32
-
+struct DatabaseCompiler<Numbering: RecordNumbering> {
     private let database: LocationDatabase?
-    /// What each override says, by its index.
-    private let overrides: [Location]
-    private var overrideLeaves: [UInt32?]
+    private(set) var numbering: Numbering
     /// The entries of the family that is being compiled.
-    private var entries: [LayerEntry<Kind>] = []
+    private var entries: [LayerEntry<DatabaseLayer>] = []
     private var family: IPAddress.Family = .ipv4
     /// Parts that are alike are not looked for: there are few where each place counts, and all that a list
     /// of rules does not tell apart is folded when that is compiled.
@@ -72,25 +74,19 @@ struct DatabaseCompiler {
     private var lastLeaf: UInt32?
 
     private let tree: SearchTree?
-    private var decoder: RecordDecoder?
     private let nodeCount: UInt32
     private var remainingVisits = 0
 
-    /// - Parameter overrides: what `Kind.override` means, by index.
-    init(
-        database: LocationDatabase?, _ content: RecordDecoder.Content, overrides: [Location]
-    ) {
+    init(_ database: LocationDatabase?, _ numbering: Numbering) {
         self.database = database
-        self.overrides = overrides
-        overrideLeaves = Array(repeating: nil, count: overrides.count)
+        self.numbering = numbering
         tree = database?.tree
-        decoder = database.map { RecordDecoder($0.data, content) }
         nodeCount = database?.tree.nodeCount ?? 0
     }
 
     /// Compiles both families.
     mutating func compile(
-        _ layers: [LayerEntry<Kind>], _ number: Number
+        _ layers: [LayerEntry<DatabaseLayer>]
     ) throws(CompileFault) -> BinaryTree {
         var roots: [UInt32] = []
         for family in [IPAddress.Family.ipv4, .ipv6] {
@@ -104,7 +100,7 @@ struct DatabaseCompiler {
             let root = (family == .ipv4 ? tree?.ipv4Root : tree?.ipv6Root) ?? nodeCount
             roots.append(
                 try descend(
-                    entries: 0..<entries.count, record: root, depth: 0, override: nil, number))
+                    entries: 0..<entries.count, record: root, depth: 0, override: nil))
         }
         output.roots = roots
         return output
@@ -112,7 +108,7 @@ struct DatabaseCompiler {
 
     /// All layers, while any of them lie in this part of the space.
     private mutating func descend(
-        entries range: Range<Int>, record: UInt32, depth: Int, override: Int?, _ number: Number
+        entries range: Range<Int>, record: UInt32, depth: Int, override: Int?
     ) throws(CompileFault) -> UInt32 {
         var range = range
         var record = record
@@ -129,8 +125,8 @@ struct DatabaseCompiler {
         // What an override covers, the database does not decide.
         if override != nil { record = nodeCount }
         guard !range.isEmpty else {
-            if let override { return try leaf(override: override, number) }
-            return try descend(record: record, depth: depth, number)
+            if let override { return try leaf(override: override) }
+            return try descend(record: record, depth: depth)
         }
         let middle = LayerEntry.first(of: entries, in: range, withBit: depth)
         var (left, right) = (record, record)
@@ -140,22 +136,22 @@ struct DatabaseCompiler {
         }
         let zero = try descend(
             entries: range.lowerBound..<middle, record: left, depth: depth + 1,
-            override: override, number)
+            override: override)
         let one = try descend(
             entries: middle..<range.upperBound, record: right, depth: depth + 1,
-            override: override, number)
+            override: override)
         return try output.join(zero, one)
     }
 
     /// The database alone: the part that visits ten million nodes.
     private mutating func descend(
-        record: UInt32, depth: Int, _ number: Number
+        record: UInt32, depth: Int
     ) throws(CompileFault) -> UInt32 {
-        guard record < nodeCount, let tree else { return try leaf(record: record, number) }
+        guard record < nodeCount, let tree else { return try leaf(record: record) }
         try visit(depth: depth)
         let (left, right) = tree.children(of: record)
-        let zero = try descend(record: left, depth: depth + 1, number)
-        let one = try descend(record: right, depth: depth + 1, number)
+        let zero = try descend(record: left, depth: depth + 1)
+        let one = try descend(record: right, depth: depth + 1)
         return try output.join(zero, one)
     }
 
@@ -167,18 +163,13 @@ struct DatabaseCompiler {
 
     // MARK: - Leaves
 
-    private mutating func leaf(
-        override: Int, _ number: Number
-    ) throws(CompileFault) -> UInt32 {
-        if let known = overrideLeaves[override] { return known }
-        let result = try BinaryTree.leaf(number(overrides[override]))
-        overrideLeaves[override] = result
-        return result
+    private mutating func leaf(override: Int) throws(CompileFault) -> UInt32 {
+        try BinaryTree.leaf(numbering.number(ofOverride: override))
     }
 
     @inline(__always)
     private mutating func leaf(
-        record: UInt32, _ number: Number
+        record: UInt32
     ) throws(CompileFault) -> UInt32 {
         // Neighbours often share their record.
         if record == lastRecord, let lastLeaf { return lastLeaf }
@@ -186,7 +177,7 @@ struct DatabaseCompiler {
         if let known = numbers[record] {
             result = BinaryTree.leafBit | known
         } else {
-            result = try BinaryTree.leaf(number(try location(of: record)))
+            result = try BinaryTree.leaf(try newNumber(of: record))
             numbers[record] = result & ~BinaryTree.leafBit
         }
         (lastRecord, lastLeaf) = (record, result)
@@ -194,12 +185,12 @@ struct DatabaseCompiler {
     }
 
     @inline(never)
-    private mutating func location(of record: UInt32) throws(CompileFault) -> Location? {
-        guard record != nodeCount, let database else { return nil }
+    private mutating func newNumber(of record: UInt32) throws(CompileFault) -> UInt32 {
+        guard record != nodeCount, let database else { return 0 }
         let offset = Int(record) - Int(nodeCount) - SearchTree.separatorLength
         guard offset >= 0, offset < database.data.count else { throw .strayRecord }
         do {
-            return try decoder?.location(at: offset)
+            return try numbering.number(ofRecordAt: offset)
         } catch {
             throw .corruptRecord
         }

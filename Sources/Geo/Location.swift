@@ -1,7 +1,7 @@
 // What geography knows of a client. Any part may be missing, and missing is never 0,0.
 
 /// A point on the Earth in degrees: latitude -90...90, longitude -180...180.
-public struct Coordinates: Hashable, Sendable {
+public struct Coordinates: Hashable, Sendable, BitwiseCopyable {
     public var latitude: Double
     public var longitude: Double
 

@@ -23,10 +23,11 @@ struct RecordDecoder {
     private var budget = 0
     private var totalBudget: Int
 
-    private var codeIndices = OffsetTable()
-    private var codes: [String?] = []
-    private var subdivisionIndices = OffsetTable()
-    private var subdivisionLists: [[String]] = []
+    /// What the places that it returned are made of.
+    var texts = PlaceTexts()
+    /// Numbers of texts and of lists, by the place of what says them.
+    private var codes = OffsetTable()
+    private var subdivisionLists = OffsetTable()
 
     /// More values than any record has: MaxMind's largest have some 300. Bounds the work on a
     /// record that claims millions of entries.
@@ -48,32 +49,50 @@ struct RecordDecoder {
 
     /// What the record at `offset` says of its network; nil if nothing that steering could use.
     mutating func location(at offset: Int) throws(DataFault) -> Location? {
-        budget = min(Self.maximumValues, totalBudget)
-        let granted = budget
+        content == .asn
+            ? try systemNumber(at: offset).map { Location(asn: $0) }
+            : try place(at: offset).map { texts.location($0) }
+    }
+
+    /// The place that the record at `offset` says; nil if none that steering could use.
+    mutating func place(at offset: Int) throws(DataFault) -> PlaceRecord? {
+        let granted = grant()
         defer { totalBudget -= granted - budget }
-        if content == .asn {
-            return try autonomousSystem(at: offset).map { Location(asn: $0.number) }
-        }
-        var location = Location()
+        var place = PlaceRecord()
         let map = try section.value(at: offset)
         guard map.type == .map else { return nil }
         var cursor = map.payload
         for _ in 0..<map.size {
             let key = try section.key(at: &cursor)
             switch key {
-            case .country: location.country = try code(in: cursor, key: .isoCode)
-            case .continent: location.continent = try code(in: cursor, key: .code)
-            case .location: location.coordinates = try coordinates(at: cursor)
-            case .subdivisions: location.subdivisions = try subdivisions(at: cursor)
-            case .city where content == .placeWithCity: location.city = city(at: cursor)
+            case .country: place.country = try code(in: cursor, key: .isoCode)
+            case .continent: place.continent = try code(in: cursor, key: .code)
+            case .location: place.coordinates = try coordinates(at: cursor)
+            case .subdivisions: place.subdivisions = try subdivisions(at: cursor)
+            case .city where content == .placeWithCity:
+                place.city = texts.number(of: city(at: cursor))
             default: break
             }
             try section.skip(&cursor, &budget)
         }
-        if location.continent == nil {
-            location.continent = location.country.flatMap(continent(ofCountry:))
+        if place.continent == 0 {
+            place.continent = texts.number(
+                of: texts[place.country].flatMap(continent(ofCountry:)))
         }
-        return location.isPlace ? location : nil
+        return place == PlaceRecord() ? nil : place
+    }
+
+    /// The number of the autonomous system that the record at `offset` says, if it says any.
+    mutating func systemNumber(at offset: Int) throws(DataFault) -> UInt32? {
+        let granted = grant()
+        defer { totalBudget -= granted - budget }
+        return try autonomousSystem(at: offset)?.number
+    }
+
+    /// Gives a record what it may cost.
+    private mutating func grant() -> Int {
+        budget = min(Self.maximumValues, totalBudget)
+        return budget
     }
 
     /// What the record at `offset` says of an autonomous system, with the place of its organisation's
@@ -110,10 +129,10 @@ struct RecordDecoder {
 
     // MARK: - Parts of a record
 
-    /// A two-letter code; `ZZ` and all that isn't two letters mean "unknown".
-    private mutating func code(in map: Int, key: DataKey) throws(DataFault) -> String? {
+    /// The number of a two-letter code; `ZZ` and all that isn't two letters mean "unknown".
+    private mutating func code(in map: Int, key: DataKey) throws(DataFault) -> UInt32 {
         let target = try section.target(of: map)
-        if let known = codeIndices[target] { return codes[Int(known)] }
+        if let known = codes[target] { return known }
         var code = try text(in: map, key: key)?.uppercased()
         if let text = code,
             text.utf8.count != 2 || text == "ZZ"
@@ -121,16 +140,17 @@ struct RecordDecoder {
         {
             code = nil
         }
-        codeIndices[target] = UInt32(codes.count)
-        codes.append(code)
-        return code
+        let number = texts.number(of: code)
+        codes[target] = number
+        return number
     }
 
-    private mutating func subdivisions(at offset: Int) throws(DataFault) -> [String] {
+    /// The number of a list of subdivisions.
+    private mutating func subdivisions(at offset: Int) throws(DataFault) -> UInt32 {
         let target = try section.target(of: offset)
-        if let known = subdivisionIndices[target] { return subdivisionLists[Int(known)] }
+        if let known = subdivisionLists[target] { return known }
         let array = try section.value(at: offset)
-        guard array.type == .array else { return [] }
+        guard array.type == .array else { return 0 }
         var result: [String] = []
         var cursor = array.payload
         for _ in 0..<min(array.size, Self.maximumSubdivisions) {
@@ -141,9 +161,9 @@ struct RecordDecoder {
             }
             try section.skip(&cursor, &budget)
         }
-        subdivisionIndices[target] = UInt32(subdivisionLists.count)
-        subdivisionLists.append(result)
-        return result
+        let number = texts.number(of: result)
+        subdivisionLists[target] = number
+        return number
     }
 
     private mutating func coordinates(at offset: Int) throws(DataFault) -> Coordinates? {

@@ -12,8 +12,7 @@ import DNSWire
 struct PlaceLayout {
     /// Its leaves are indices of `places`.
     var tree = BinaryTree()
-    /// No two are equal; nil for what nobody knows.
-    var places: [Location?] = [nil]
+    var places = PlaceTable()
 }
 
 /// The AS numbers that count, laid out the same way.
@@ -181,7 +180,7 @@ struct TreeCompiler {
         _ place: Int, context: Int, _ outcome: Outcome
     ) throws(CompileFault) -> UInt32 {
         let context = contexts[context]
-        var location = layout.places[place]
+        var location = layout.places.location(place)
         if let asn = context.asn { location = (location ?? Location()).with(asn: asn) }
         let set = sets[context.set]
         return try BinaryTree.leaf(outcome(location, set.lists, set.number))

@@ -98,45 +98,44 @@ public final class TreeMaker: Sendable {
 
     private func layOutPlaces(withCities: Bool) throws(GeoError) -> PlaceLayout {
         let overrides = geography.overrides.entries
-        var places = PlaceTable()
-        let tree = try layOut(
-            geography.database, withCities ? .placeWithCity : .place,
-            overrides: overrides.map { $0.location.with(asn: nil) ?? Location() },
-            where: { overrides[$0].location.isPlace }
-        ) { places.number(of: $0) }
-        return PlaceLayout(tree: tree, places: places.places)
+        let numbering = PlaceNumbering(
+            geography.database, withCities: withCities, overrides: overrides.map(\.location))
+        let (tree, filled) = try layOut(geography.database, numbering) {
+            overrides[$0].location.isPlace
+        }
+        return PlaceLayout(tree: tree, places: filled.table)
     }
 
     private func layout(ofSystems asns: [UInt32]) throws(GeoError) -> ASNLayout {
         let overrides = geography.overrides.entries
-        let indices = Dictionary(
-            asns.enumerated().map { ($1, UInt32($0 + 1)) }, uniquingKeysWith: { a, _ in a })
-        let tree = try layOut(
-            geography.asnDatabase, .asn, overrides: overrides.map(\.location),
-            where: { overrides[$0].location.asn != nil }
-        ) { location in location?.asn.flatMap { indices[$0] } ?? 0 }
+        let numbering = SystemNumbering(
+            geography.asnDatabase, asns, overrides: overrides.map(\.location))
+        let (tree, _) = try layOut(geography.asnDatabase, numbering) {
+            overrides[$0].location.asn != nil
+        }
         return ASNLayout(tree: tree, asns: [nil] + asns.map(Optional.some))
     }
 
-    private func layOut(
-        _ database: LocationDatabase?, _ content: RecordDecoder.Content, overrides: [Location],
-        where counts: (Int) -> Bool, _ number: DatabaseCompiler.Number
-    ) throws(GeoError) -> BinaryTree {
+    private func layOut<Numbering: RecordNumbering>(
+        _ database: LocationDatabase?, _ numbering: Numbering,
+        whereOverride counts: (Int) -> Bool
+    ) throws(GeoError) -> (BinaryTree, Numbering) {
         if let database, !database.isIntact {
             throw GeoError(
                 path: database.path,
                 "was cut off while it was in use; replace databases by renaming, never in place")
         }
-        var layers: [LayerEntry<DatabaseCompiler.Kind>] = FoldedSpace.allCases.map {
+        var layers: [LayerEntry<DatabaseLayer>] = FoldedSpace.allCases.map {
             LayerEntry(network: $0.network, kind: .fold($0))
         }
         layers += SpecialSpace.networks.map { LayerEntry(network: $0.network, kind: .special) }
         for (index, entry) in geography.overrides.entries.enumerated() where counts(index) {
             layers.append(LayerEntry(network: entry.network, kind: .override(index)))
         }
-        var compiler = DatabaseCompiler(database: database, content, overrides: overrides)
+        var compiler = DatabaseCompiler(database, numbering)
         do throws(CompileFault) {
-            return try compiler.compile(layers, number)
+            let tree = try compiler.compile(layers)
+            return (tree, compiler.numbering)
         } catch {
             throw explained(error, database)
         }
@@ -154,5 +153,55 @@ public final class TreeMaker: Sendable {
                 "gives these rules more than \(BinaryTree.firstFold) different outcomes, or "
                     + "more networks than the location tree can hold; use fewer pools or networks")
         }
+    }
+}
+
+/// Numbers places.
+private struct PlaceNumbering: RecordNumbering {
+    private var decoder: RecordDecoder
+    private let overrides: [Location]
+    private var places = PlaceTable()
+
+    init(_ database: LocationDatabase?, withCities: Bool, overrides: [Location]) {
+        decoder = RecordDecoder(
+            database?.data ?? .empty, withCities ? .placeWithCity : .place)
+        self.overrides = overrides
+    }
+
+    /// What the numbers stand for.
+    var table: PlaceTable {
+        var table = places
+        table.texts = decoder.texts
+        return table
+    }
+
+    mutating func number(ofRecordAt offset: Int) throws(DataFault) -> UInt32 {
+        try decoder.place(at: offset).map { places.number(of: $0) } ?? 0
+    }
+
+    mutating func number(ofOverride index: Int) -> UInt32 {
+        places.number(of: decoder.texts.record(of: overrides[index]))
+    }
+}
+
+/// Numbers the AS numbers that count, in their order; all others are 0.
+private struct SystemNumbering: RecordNumbering {
+    private var decoder: RecordDecoder
+    private let overrides: [Location]
+    private let numbers: [UInt32: UInt32]
+
+    init(_ database: LocationDatabase?, _ asns: [UInt32], overrides: [Location]) {
+        decoder = RecordDecoder(database?.data ?? .empty, .asn)
+        self.overrides = overrides
+        numbers = Dictionary(
+            asns.enumerated().map { ($1, UInt32($0 + 1)) }, uniquingKeysWith: { a, _ in a })
+    }
+
+    mutating func number(ofRecordAt offset: Int) throws(DataFault) -> UInt32 {
+        try decoder.systemNumber(at: offset).flatMap { numbers[$0] } ?? 0
+    }
+
+    mutating func number(ofOverride index: Int) -> UInt32 {
+        overrides[index].asn.flatMap { numbers[$0] } ?? 0
     }
 }
