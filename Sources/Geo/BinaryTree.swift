@@ -14,6 +14,11 @@ struct BinaryTree {
     /// Node indices must leave room for a packed node's stride.
     static let maximumNodes = 1 << 26
 
+    /// Makes room for nodes: growing by doubling would copy most of them once more.
+    mutating func reserve(_ count: Int) {
+        nodes.reserveCapacity(min(count, Self.maximumNodes))
+    }
+
     /// The reference to what two halves make together: one leaf, or a new node.
     @inline(__always)
     mutating func join(_ zero: UInt32, _ one: UInt32) throws(CompileFault) -> UInt32 {
@@ -30,6 +35,22 @@ struct BinaryTree {
         guard reference & Self.leafBit == 0 else { return (reference, reference) }
         let node = nodes[Int(reference)]
         return (UInt32(truncatingIfNeeded: node >> 32), UInt32(truncatingIfNeeded: node))
+    }
+
+    /// Where the nodes under one begin, in a tree that was made without sharing parts: they lie one after
+    /// the other, halves before what they make, left ones first.
+    func firstNode(under reference: UInt32) -> UInt32 {
+        var node = reference
+        while true {
+            let (left, right) = children(of: node)
+            if left & Self.leafBit == 0 {
+                node = left
+            } else if right & Self.leafBit == 0 {
+                node = right
+            } else {
+                return node
+            }
+        }
     }
 
     /// Whether a reference is the leaf of a folded space.

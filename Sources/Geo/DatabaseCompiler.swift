@@ -82,6 +82,8 @@ struct DatabaseCompiler<Numbering: RecordNumbering> {
         self.numbering = numbering
         tree = database?.tree
         nodeCount = database?.tree.nodeCount ?? 0
+        // No more than what the layers add to them; untouched memory costs nothing.
+        output.reserve(Int(nodeCount))
     }
 
     /// Compiles both families.

@@ -60,7 +60,9 @@ struct TreeCompiler {
 
     /// What each place came out as in the first context, or `unknown`.
     private var placeResults: [UInt32]
-    /// The same for the other contexts, by context and place.
+    /// What came out of halves whose other half is not done yet; empty between calls.
+    private var halves: [UInt32] = []
+    /// The same as `placeResults` for the other contexts, by context and place.
     private var otherResults = PairTable()
     private static let unknown = UInt32.max
 
@@ -141,21 +143,39 @@ struct TreeCompiler {
     // MARK: - What a part of the layout comes out as
 
     /// In the first context, which is nearly everywhere: the part that visits millions of nodes.
+    ///
+    /// They lie in the order in which they are needed, halves before what they make: one pass, with what
+    /// came out of halves whose other half is not done yet on a stack.
     private mutating func result(
         of reference: UInt32, _ outcome: Outcome
     ) throws(CompileFault) -> UInt32 {
         guard reference & BinaryTree.leafBit == 0 else {
-            guard !BinaryTree.isFold(reference) else { return reference }
-            let place = Int(reference & ~BinaryTree.leafBit)
-            if placeResults[place] == Self.unknown {
-                placeResults[place] = try leaf(place, context: 0, outcome)
-            }
-            return placeResults[place]
+            return try result(ofLeaf: reference, outcome)
         }
-        let (left, right) = layout.tree.children(of: reference)
-        let zero = try result(of: left, outcome)
-        let one = try result(of: right, outcome)
-        return try output.join(zero, one)
+        for index in layout.tree.firstNode(under: reference)...reference {
+            let (left, right) = layout.tree.children(of: index)
+            // The right half was done last.
+            let one =
+                right & BinaryTree.leafBit == 0
+                ? halves.removeLast() : try result(ofLeaf: right, outcome)
+            let zero =
+                left & BinaryTree.leafBit == 0
+                ? halves.removeLast() : try result(ofLeaf: left, outcome)
+            halves.append(try output.join(zero, one))
+        }
+        return halves.removeLast()
+    }
+
+    @inline(__always)
+    private mutating func result(
+        ofLeaf leaf: UInt32, _ outcome: Outcome
+    ) throws(CompileFault) -> UInt32 {
+        guard !BinaryTree.isFold(leaf) else { return leaf }
+        let place = Int(leaf & ~BinaryTree.leafBit)
+        if placeResults[place] == Self.unknown {
+            placeResults[place] = try self.leaf(place, context: 0, outcome)
+        }
+        return placeResults[place]
     }
 
     private mutating func result(

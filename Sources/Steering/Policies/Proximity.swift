@@ -38,24 +38,10 @@ private func orderByDistance(
     _ candidates: [Policy.Candidate], _ client: Policy.Client
 ) -> [Int] {
     guard let client = client.point else { return Array(candidates.indices) }
-    // Cosines rank as distances do and cost a tenth: whoever can't be among the few is left out first.
-    var cosines: [Double] = []
-    cosines.reserveCapacity(candidates.count)
+    let bound = candidates.count > Policy.rankedPools ? leastCosine(candidates, client) : unplaced
     var few = FewLeast(count: Policy.rankedPools)
-    var isBiased = false
-    for index in candidates.indices {
-        var largest = unplaced
-        for site in candidates[index].sites.indices {
-            guard let point = candidates[index].sites[site].point else { continue }
-            largest = max(largest, client.cosine(to: point))
-        }
-        cosines.append(largest)
-        isBiased = isBiased || candidates[index].bias != 0
-        few.insert(-largest, index)
-    }
-    let bound = isBiased ? -1.5 : max(-1.5, -few.bound - cosineMargin)
-    few = FewLeast(count: Policy.rankedPools)
-    for index in candidates.indices where cosines[index] >= bound {
+    for index in candidates.indices
+    where bound <= unplaced || largestCosine(candidates[index], client) >= bound {
         // A service is as near as the nearest of its pools.
         var distance = Double.infinity
         for site in candidates[index].sites.indices {
@@ -65,6 +51,26 @@ private func orderByDistance(
         few.insert(biasedDistance(distance, bias: candidates[index].bias), index)
     }
     return few.indexes
+}
+
+/// What the cosine of the nearest site is at least for a candidate that may be among the few: whoever can't
+/// be is left out first, as cosines rank like distances and cost a tenth.
+private func leastCosine(_ candidates: [Policy.Candidate], _ client: SurfacePoint) -> Double {
+    guard candidates.allSatisfy({ $0.bias == 0 }) else { return unplaced }
+    var few = FewLeast(count: Policy.rankedPools)
+    for index in candidates.indices {
+        few.insert(-largestCosine(candidates[index], client), index)
+    }
+    return -few.bound - cosineMargin
+}
+
+private func largestCosine(_ candidate: Policy.Candidate, _ client: SurfacePoint) -> Double {
+    var largest = unplaced
+    for site in candidate.sites.indices {
+        guard let point = candidate.sites[site].point else { continue }
+        largest = max(largest, client.cosine(to: point))
+    }
+    return largest
 }
 
 /// Below every cosine, for what has no location.
