@@ -18,7 +18,12 @@ public struct Name: Hashable, Sendable {
     ///
     /// - Precondition: a sequence of labels within the limits, ended by the root label.
     public init(uncheckedWire wire: some Sequence<UInt8>) {
-        self.wire = wire.map(asciiLowercased)
+        self.init(lowercasing: Array(wire))
+    }
+
+    private init(lowercasing octets: consuming [UInt8]) {
+        for index in octets.indices { octets[index] = asciiLowercased(octets[index]) }
+        wire = octets
     }
 
     /// A name from uncompressed wire octets, which must hold it exactly; nil if they don't.
@@ -132,7 +137,12 @@ extension Name: CustomStringConvertible {
     ///
     /// - Parameter origin: completes a name without final dot; nil refuses such a name.
     public init(_ text: some StringProtocol, origin: Name? = nil) throws(NameError) {
-        self.init(uncheckedWire: try Self.wire(of: text.utf8, origin: origin))
+        self.init(lowercasing: try Self.wire(of: text.utf8, origin: origin))
+    }
+
+    /// The same from octets, as they stand in a file.
+    public init(octets: ArraySlice<UInt8>, origin: Name?) throws(NameError) {
+        self.init(lowercasing: try Self.wire(of: octets, origin: origin))
     }
 
     /// Returns the wire format of a name in presentation format, with its letters' case kept.
@@ -144,7 +154,9 @@ extension Name: CustomStringConvertible {
         guard let first = text.first else { throw .empty }
         if text.count == 1, first == UInt8(ascii: ".") { return [0] }
         if text.count == 1, first == UInt8(ascii: "@"), let origin { return origin.wire }
-        var wire: [UInt8] = [0]
+        var wire: [UInt8] = []
+        wire.reserveCapacity(min(text.count, maximumLength) + 1 + (origin?.wire.count ?? 0))
+        wire.append(0)
         var labelStart = 0
         var octets = text.makeIterator()
         var endsWithDot = false

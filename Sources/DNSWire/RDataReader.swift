@@ -49,13 +49,13 @@ extension RecordType {
             try reader.readGeneric()
             return reader.wire
         }
-        guard let row = RecordTypeTable.row(of: self) else {
+        guard let fields = RecordTypeTable.fields(of: self) else {
             throw RDataError(
                 tokenIndex: tokens.startIndex,
                 explanation: "the format of \(self) data is not known; write it as "
                     + "\"\\# length hex\"")
         }
-        for field in row.fields { try reader.read(field) }
+        for field in fields { try reader.read(field) }
         try reader.finish()
         return reader.wire
     }

@@ -11,9 +11,9 @@ extension RecordType {
         rdata: ArraySlice<UInt8>, allowingAutomaticHints: Bool = false
     ) -> Bool {
         guard rdata.count <= Int(UInt16.max) else { return false }
-        guard let row = RecordTypeTable.row(of: self) else { return true }
+        guard let fields = RecordTypeTable.fields(of: self) else { return true }
         var rest = rdata
-        for field in row.fields {
+        for field in fields {
             guard let length = field.wireLength(in: rest) else { return false }
             rest = rest.dropFirst(length)
         }
@@ -37,10 +37,10 @@ extension RecordType {
     /// Offsets count from the start of the data; a length holds the root's octet. Malformed data
     /// gives the names before the fault.
     public func embeddedNames(in rdata: ArraySlice<UInt8>) -> [(offset: Int, length: Int)] {
-        guard let row = RecordTypeTable.row(of: self) else { return [] }
+        guard let fields = RecordTypeTable.fields(of: self) else { return [] }
         var names: [(offset: Int, length: Int)] = []
         var rest = rdata
-        for field in row.fields {
+        for field in fields {
             guard let length = field.wireLength(in: rest) else { break }
             if case .name = field { names.append((rest.startIndex - rdata.startIndex, length)) }
             rest = rest.dropFirst(length)

@@ -199,10 +199,17 @@ enum RecordTypeTable {
     ]
 
     /// The row of a type; nil for a type that is only known by its number.
-    static func row(of type: RecordType) -> RecordTypeRow? {
+    static func row(of type: RecordType) -> RecordTypeRow? { index(of: type).map { rows[$0] } }
+
+    /// The fields of such a row, without copies of its texts.
+    static func fields(of type: RecordType) -> [RDataField]? {
+        index(of: type).map { rows[$0].fields }
+    }
+
+    private static func index(of type: RecordType) -> Int? {
         let code = Int(type.code)
         guard code < rowIndices.count, rowIndices[code] >= 0 else { return nil }
-        return rows[Int(rowIndices[code])]
+        return Int(rowIndices[code])
     }
 
     /// Row numbers by type code, up to the largest code in the table; -1 where there is none.

@@ -19,7 +19,7 @@ extension ZoneSource {
             let end =
                 entries[start...].firstIndex { !$0.isSameSet(as: entries[start]) } ?? entries.count
             let set = entries[start..<end]
-            let ttl = set.reduce(UInt32.max) { min($0, records[$1.record].ttl) }
+            let ttl = set.reduce(UInt32.max) { min($0, records.rows[$1.record].ttl) }
             for index in set.indices
             where index == set.startIndex || entries[index] != entries[index - 1] {
                 let record = records[entries[index].record]

@@ -86,7 +86,7 @@ struct MasterFileReader {
 
     let apex: Name
     var diagnostics: Diagnostics
-    var records: [ZoneRecord] = []
+    var records = ZoneRecords()
     /// What completes relative names: `$ORIGIN`.
     var origin: Name
     /// The owner that a line starting with a blank takes over, with its text as written.
@@ -122,6 +122,7 @@ struct MasterFileReader {
                 at: SourcePosition(file: file), "the file is UTF-16; save it as ASCII or UTF-8")
             return
         }
+        if octetCount == 0 { records.reserveCapacity(forText: octets.count) }
         octetCount += octets.count
         openFiles.append(file)
         var scanner = MasterFileScanner(octets, file: file)

@@ -24,6 +24,15 @@ struct NameIndex {
         _ = intern(.root)
     }
 
+    /// Makes room for so many names and their octets.
+    mutating func reserveCapacity(_ count: Int, octets length: Int) {
+        octets.reserveCapacity(length)
+        starts.reserveCapacity(count)
+        parents.reserveCapacity(count)
+        labelCounts.reserveCapacity(count)
+        hashes.reserveCapacity(count)
+    }
+
     /// Whether no more names may be added.
     var isFull: Bool { octets.count > octetLimit }
 
@@ -31,7 +40,12 @@ struct NameIndex {
 
     /// Returns the number of a name; it and its ancestors get one if they have none.
     mutating func intern(_ name: Name) -> Int32 {
-        intern(name.wire, from: 0)
+        intern(name.wire, from: 0, to: name.wire.count)
+    }
+
+    /// The same of a name in canonical wire format that stands among other octets.
+    mutating func intern(_ octets: [UInt8], _ range: Range<Int>) -> Int32 {
+        intern(octets, from: range.lowerBound, to: range.upperBound)
     }
 
     /// Returns the number of a name, or nil if nothing mentions it.
@@ -40,7 +54,7 @@ struct NameIndex {
     /// The same of the name that begins at a place of a longer one in canonical wire format.
     func number(of wire: [UInt8], from start: Int) -> Int32? {
         let hash = wireHash(wire.span, from: start, to: wire.count)
-        let found = find(wire, from: start, hash: hash)
+        let found = find(wire, from: start, to: wire.count, hash: hash)
         return found < 0 ? nil : found
     }
 
@@ -53,6 +67,15 @@ struct NameIndex {
 
     func name(_ number: Int32) -> Name { Name(uncheckedWire: octets[range(of: number)]) }
 
+    /// Whether a name is another or below it.
+    func isSubdomain(_ name: Int32, of other: Int32) -> Bool {
+        var ancestor = name
+        while labelCounts[Int(ancestor)] > labelCounts[Int(other)] {
+            ancestor = parents[Int(ancestor)]
+        }
+        return ancestor == other
+    }
+
     /// Whether the leftmost label is a lone asterisk.
     func isWildcard(_ name: Int32) -> Bool {
         let range = range(of: name)
@@ -61,15 +84,15 @@ struct NameIndex {
     }
 
     /// Recurses once a label, so at most 127 deep.
-    private mutating func intern(_ wire: [UInt8], from start: Int) -> Int32 {
-        let hash = wireHash(wire.span, from: start, to: wire.count)
-        let found = find(wire, from: start, hash: hash)
+    private mutating func intern(_ wire: [UInt8], from start: Int, to end: Int) -> Int32 {
+        let hash = wireHash(wire.span, from: start, to: end)
+        let found = find(wire, from: start, to: end, hash: hash)
         if found >= 0 { return found }
         let isRoot = wire[start] == 0
-        let parent = isRoot ? -1 : intern(wire, from: start + 1 + Int(wire[start]))
+        let parent = isRoot ? -1 : intern(wire, from: start + 1 + Int(wire[start]), to: end)
         let number = Int32(count)
         starts.append(UInt32(octets.count))
-        octets += wire[start...]
+        octets += wire[start..<end]
         parents.append(parent)
         labelCounts.append(isRoot ? 0 : labelCounts[Int(parent)] + 1)
         hashes.append(hash)
@@ -77,13 +100,15 @@ struct NameIndex {
         return number
     }
 
-    private func find(_ wire: [UInt8], from start: Int, hash: UInt32) -> Int32 {
+    private func find(_ wire: [UInt8], from start: Int, to end: Int, hash: UInt32) -> Int32 {
         let mask = slots.count - 1
         var position = Int(hash) & mask
         while true {
             let name = slots[position]
             if name < 0 { return -1 }
-            if hashes[Int(name)] == hash, octets[range(of: name)] == wire[start...] { return name }
+            if hashes[Int(name)] == hash, octets[range(of: name)] == wire[start..<end] {
+                return name
+            }
             position = (position + 1) & mask
         }
     }

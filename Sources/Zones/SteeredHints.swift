@@ -43,7 +43,7 @@ extension ZoneSet {
 extension ZoneTree {
     func hasAutomaticHints(_ set: SetDraft) -> Bool {
         (set.type == .svcb || set.type == .https)
-            && set.records.contains { set.type.hasAutomaticHints(in: data($0)[...]) }
+            && set.records.contains { set.type.hasAutomaticHints(in: data($0)) }
     }
 }
 
@@ -52,12 +52,14 @@ extension ZoneSetBuilder {
     mutating func linkHints(
         _ targets: AdditionalDataBuilder, _ diagnostics: inout Diagnostics
     ) {
-        for tree in trees {
-            for set in tree.sets where set.row >= 0 && tree.hasAutomaticHints(set) {
+        for (zone, tree) in trees.enumerated() {
+            for (index, set) in tree.sets.enumerated() {
+                let row = setRows[zone][index]
+                guard row >= 0, tree.hasAutomaticHints(set) else { continue }
                 var source: HintSource?
                 for place in set.records {
                     let data = tree.data(place)
-                    guard set.type.hasAutomaticHints(in: data[...]) else { continue }
+                    guard set.type.hasAutomaticHints(in: data) else { continue }
                     let record = tree.record(tree.order[Int(place)])
                     guard
                         let found = hintSource(of: record, data, targets, tree, &diagnostics)
@@ -68,7 +70,7 @@ extension ZoneSetBuilder {
                     source = HintSource(
                         steer: found.steer, steerTTL: min(found.steerTTL, source?.steerTTL ?? .max))
                 }
-                if let source { store(source, before: tables.sets[Int(set.row)]) }
+                if let source { store(source, before: tables.sets[Int(row)]) }
             }
         }
     }
@@ -76,7 +78,8 @@ extension ZoneSetBuilder {
     /// The service at a record's target, "." being its owner; nil, with a reason reported, if there is
     /// none.
     private func hintSource(
-        of record: ZoneRecord, _ data: [UInt8], _ targets: AdditionalDataBuilder, _ tree: ZoneTree,
+        of record: ZoneRecord, _ data: ArraySlice<UInt8>, _ targets: AdditionalDataBuilder,
+        _ tree: ZoneTree,
         _ diagnostics: inout Diagnostics
     ) -> HintSource? {
         guard !data.starts(with: [0, 0]) else {
@@ -85,7 +88,9 @@ extension ZoneSetBuilder {
                 "an alias (priority 0) has no hints; remove \"auto\" (RFC 9460, section 2.4.2)")
             return nil
         }
-        guard let target = Name(wire: data[2..<(2 + nameLength(data))]) else { return nil }
+        guard let target = Name(wire: data.dropFirst(2).prefix(nameLength(data))) else {
+            return nil
+        }
         let name = target.isRoot ? record.owner : target
         if let node = targets.node(answeringFor: name.wire, tables), node.zone >= 0,
             node.flags.contains(.steered), !node.flags.contains(.cut)
@@ -101,8 +106,8 @@ extension ZoneSetBuilder {
         return nil
     }
 
-    private func nameLength(_ data: [UInt8]) -> Int {
-        RecordType.svcb.embeddedNames(in: data[...]).first?.length ?? 0
+    private func nameLength(_ data: ArraySlice<UInt8>) -> Int {
+        RecordType.svcb.embeddedNames(in: data).first?.length ?? 0
     }
 
     private func reportServices(

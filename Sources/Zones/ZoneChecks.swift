@@ -44,6 +44,7 @@ struct TargetChecks: ~Copyable {
     fileprivate private(set) var steered: [SteeredHost] = []
     private var buffer = NameBuffer()
     /// Of the source in hand.
+    private var records = ZoneRecords()
     private var apex = Name.root
     private var repeatedApex: Name?
     private var isReverse = false
@@ -58,8 +59,9 @@ struct TargetChecks: ~Copyable {
         apex = source.apex
         repeatedApex = apex.repeated
         isReverse = Self.reverseTrees.contains { apex.isSubdomain(of: $0) }
-        for record in source.records {
-            guard case .data(let type, let data) = record.content else { continue }
+        records = source.records
+        for (record, row) in source.records.rows.enumerated() {
+            let type = RecordType(row.type)
             let start: Int
             switch type {
             case .ns, .cname, .dname, .ptr, .soa: start = 0
@@ -67,6 +69,7 @@ struct TargetChecks: ~Copyable {
             case .srv: start = 6
             default: continue
             }
+            let data = records.data(at: record)
             guard buffer.load(data.span, at: start) != nil, buffer.length > 1,
                 !isWithoutFinalDot(record, type)
             else { continue }
@@ -114,17 +117,17 @@ struct TargetChecks: ~Copyable {
 
 extension TargetChecks {
     /// Reports a target that the zone's name was put behind though it was written in full.
-    private mutating func isWithoutFinalDot(_ record: ZoneRecord, _ type: RecordType) -> Bool {
+    private mutating func isWithoutFinalDot(_ record: Int, _ type: RecordType) -> Bool {
         if let repeatedApex, ends(with: repeatedApex) {
             diagnostics.warning(
-                at: record.position,
+                at: records.position(at: record),
                 "\(type) points at \(target), which ends in the zone's name twice; end the name as "
                     + "written with a final dot (RFC 1035, section 5.1)")
             return true
         }
         guard type == .ptr, isReverse, ends(with: apex) else { return false }
         diagnostics.warning(
-            at: record.position,
+            at: records.position(at: record),
             "PTR points at \(target), among the addresses; end the host's name with a final dot "
                 + "(RFC 1035, section 5.1)")
         return true
@@ -145,14 +148,14 @@ extension TargetChecks {
         return areNumbers && (labels.count == 4 || !isReverse && ends(with: apex))
     }
 
-    private mutating func reportAddress(_ record: ZoneRecord, _ type: RecordType) {
+    private mutating func reportAddress(_ record: Int, _ type: RecordType) {
         let cure =
             switch type {
             case .cname: "write A or AAAA in place of CNAME"
             default: "give that host a name with an A or AAAA record, and name it here"
             }
         diagnostics.error(
-            at: record.position,
+            at: records.position(at: record),
             "\(type) takes a name, and \(target) looks like an address; \(cure) "
                 + "(RFC 1035, section 3.3)")
     }
@@ -163,7 +166,7 @@ extension TargetChecks {
 extension TargetChecks {
     /// A name server, mail host or service host has addresses and is no alias (RFC 2181, section 10.3;
     /// RFC 2782).
-    private mutating func checkHost(_ record: ZoneRecord, _ type: RecordType) {
+    private mutating func checkHost(_ record: Int, _ type: RecordType) {
         let a = zones.lookup(buffer, type: .a)
         let isExact = !a.isSynthesised && [.answer, .steered, .nodata].contains(a.outcome)
         if !isExact, looksLikeAddress {
@@ -173,7 +176,7 @@ extension TargetChecks {
         switch a.outcome {
         case .cname, .dname:
             diagnostics.warning(
-                at: record.position,
+                at: records.position(at: record),
                 "\(type) points at \(target), which is an alias "
                     + "(\(a.outcome == .cname ? "CNAME" : "below a DNAME")); many refuse that, so name "
                     + "the alias's target "
@@ -182,7 +185,7 @@ extension TargetChecks {
             reportMissing(record, type)
         case .steered where type == .ns:
             diagnostics.warning(
-                at: record.position,
+                at: records.position(at: record),
                 "NS points at \(target), whose addresses differ by client (STEER), so that resolvers may "
                     + "come to a server that has not this zone; give name servers fixed addresses")
         case .nodata where zones.lookup(buffer, type: .aaaa).outcome == .nodata && !isUncertain(a):
@@ -191,36 +194,37 @@ extension TargetChecks {
             if steered.count < SteerReference.maximumUses {
                 steered.append(
                     SteeredHost(
-                        type: type, target: target, position: record.position, steer: a.steer))
+                        type: type, target: target, position: records.position(at: record),
+                        steer: a.steer))
             }
             checkCharacters(record, type)
         default: checkCharacters(record, type)
         }
     }
 
-    private mutating func reportMissing(_ record: ZoneRecord, _ type: RecordType) {
+    private mutating func reportMissing(_ record: Int, _ type: RecordType) {
         diagnostics.warning(
-            at: record.position,
+            at: records.position(at: record),
             "\(type) points at \(target), which does not exist; add its A or AAAA record, or check "
                 + "the final dot")
     }
 
-    private mutating func reportNoAddress(_ record: ZoneRecord, _ type: RecordType) {
+    private mutating func reportNoAddress(_ record: Int, _ type: RecordType) {
         diagnostics.warning(
-            at: record.position,
+            at: records.position(at: record),
             "\(type) points at \(target), which has no A or AAAA record; add one")
     }
 
-    private mutating func checkCharacters(_ record: ZoneRecord, _ type: RecordType) {
+    private mutating func checkCharacters(_ record: Int, _ type: RecordType) {
         guard !isHostName(buffer.span) else { return }
         diagnostics.warning(
-            at: record.position,
+            at: records.position(at: record),
             "\(type) points at \(target), but no host can have that name; use letters, digits and "
                 + "hyphens (RFC 1123, section 2.1)")
     }
 
     /// The target of a service has addresses; that of an alias exists (RFC 9460, section 2.4).
-    private mutating func checkService(_ record: ZoneRecord, _ type: RecordType, isAlias: Bool) {
+    private mutating func checkService(_ record: Int, _ type: RecordType, isAlias: Bool) {
         let a = zones.lookup(buffer, type: .a)
         guard !isUncertain(a) else { return }
         if a.outcome == .nxdomain {
@@ -237,27 +241,27 @@ extension TargetChecks {
 
 extension TargetChecks {
     /// A chain of aliases leads to something, ends, and soon.
-    private mutating func checkAlias(_ record: ZoneRecord, _ type: RecordType) {
+    private mutating func checkAlias(_ record: Int, _ type: RecordType) {
         let a = zones.lookup(buffer, type: .a)
         if a.outcome == .nxdomain {
             if type == .cname, looksLikeAddress {
                 reportAddress(record, type)
             } else if !isUncertain(a), !isMadeOnDemand(record) {
                 diagnostics.warning(
-                    at: record.position,
+                    at: records.position(at: record),
                     "\(type) points at \(target), which does not exist; add it, or check the final dot"
                 )
             }
             return
         }
         if type == .cname, a.outcome != .cname, a.outcome != .dname { return }
-        guard load(record.owner, type) else { return }
+        guard load(records.owner(at: record), type) else { return }
         followChain(record, type)
     }
 
     /// Certificates are proved by names that exist while they are proved (RFC 8555, section 8.4).
-    private func isMadeOnDemand(_ record: ZoneRecord) -> Bool {
-        record.owner.labels.first?.elementsEqual("_acme-challenge".utf8) == true
+    private func isMadeOnDemand(_ record: Int) -> Bool {
+        records.owner(at: record).labels.first?.elementsEqual("_acme-challenge".utf8) == true
     }
 
     /// Loads the name by which the walk begins: that of a CNAME, or one below a DNAME.
@@ -267,7 +271,7 @@ extension TargetChecks {
         return buffer.load(start.wire.span, at: 0) != nil
     }
 
-    private mutating func followChain(_ record: ZoneRecord, _ type: RecordType) {
+    private mutating func followChain(_ record: Int, _ type: RecordType) {
         let zones = zones
         var visited: [Int32] = []
         while visited.count <= 2 * Self.maximumChain {
@@ -282,8 +286,8 @@ extension TargetChecks {
                 guard visited[start...].min() == visited.first else { return }
                 let others = visited.count - 1
                 diagnostics.warning(
-                    at: record.position,
-                    "the \(type) of \(record.owner) leads back to itself"
+                    at: records.position(at: record),
+                    "the \(type) of \(records.owner(at: record)) leads back to itself"
                         + (others > 0 ? " over \(others) other\(others > 1 ? "s" : "")" : "")
                         + "; point one of them at a name with addresses")
                 return
@@ -295,10 +299,10 @@ extension TargetChecks {
         reportChain(record, type)
     }
 
-    private mutating func reportChain(_ record: ZoneRecord, _ type: RecordType) {
+    private mutating func reportChain(_ record: Int, _ type: RecordType) {
         diagnostics.warning(
-            at: record.position,
-            "the \(type) of \(record.owner) begins a chain of more than \(Self.maximumChain) aliases, "
+            at: records.position(at: record),
+            "the \(type) of \(records.owner(at: record)) begins a chain of more than \(Self.maximumChain) aliases, "
                 + "which resolvers may not follow (RFC 1034, section 3.6.2); point it nearer to the end"
         )
     }

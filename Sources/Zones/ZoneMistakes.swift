@@ -13,13 +13,8 @@ extension ZoneTree {
         guard let repeated = source.apex.repeated, let number = names.number(of: repeated) else {
             return
         }
-        let labels = names.labelCounts[Int(number)]
-        for node in nodes {
-            var ancestor = node.name
-            while names.labelCounts[Int(ancestor)] > labels {
-                ancestor = names.parents[Int(ancestor)]
-            }
-            guard ancestor == number, let record = firstRecord(of: node) else { continue }
+        for node in nodes where names.isSubdomain(node.name, of: number) {
+            guard let record = firstRecord(of: node) else { continue }
             diagnostics.warning(
                 at: record.position,
                 "\(record.owner) ends in the zone's name twice; end the name as written with a final dot "
@@ -91,9 +86,9 @@ extension Name {
 extension ZoneTree {
     /// Reports a record that is there already; `earlier` is the one that is kept.
     func reportDuplicate(
-        _ record: ZoneRecord, of earlier: ZoneRecord, _ type: RecordType,
-        _ diagnostics: inout Diagnostics
+        _ record: Int32, of earlier: Int32, _ type: RecordType, _ diagnostics: inout Diagnostics
     ) {
+        let (record, earlier) = (self.record(record), self.record(earlier))
         diagnostics.warning(
             at: record.position,
             "this \(type) record is the same as \(place(of: earlier, from: record)) "
@@ -102,9 +97,9 @@ extension ZoneTree {
 
     /// Reports the first record of an RRset whose TTL is not that of the one before.
     func reportTTL(
-        _ record: ZoneRecord, _ earlier: ZoneRecord, _ type: RecordType,
-        _ diagnostics: inout Diagnostics
+        _ record: Int32, _ earlier: Int32, _ type: RecordType, _ diagnostics: inout Diagnostics
     ) {
+        let (record, earlier) = (self.record(record), self.record(earlier))
         diagnostics.warning(
             at: record.position,
             "the \(type) records of \(record.owner) have TTL \(record.ttl) here and \(earlier.ttl) "

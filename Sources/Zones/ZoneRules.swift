@@ -9,8 +9,8 @@ extension ZoneTree {
     func isPossible(
         _ type: RecordType, at node: TreeNode, first: Int32, _ diagnostics: inout Diagnostics
     ) -> Bool {
-        let record = record(first)
         if type == .soa, node.name != apex {
+            let record = record(first)
             diagnostics.error(
                 at: record.position,
                 "an SOA at \(record.owner), but the zone's apex is \(source.apex); "
@@ -19,32 +19,36 @@ extension ZoneTree {
         }
         if type == .ds, node.name == apex {
             diagnostics.warning(
-                at: record.position,
+                at: position(ofRecord: first),
                 "DS at the apex is never answered; it belongs into the parent zone "
                     + "(RFC 4035, section 2.4)")
             return false
         }
         if type.isMeta {
             diagnostics.error(
-                at: record.position, "\(type) is a type of messages, not of zones; remove it")
+                at: position(ofRecord: first),
+                "\(type) is a type of messages, not of zones; remove it")
             return false
         }
         return true
     }
 
     /// The record's data, if it is what the lookup relies on.
-    func checkedData(of record: ZoneRecord, _ diagnostics: inout Diagnostics) -> [UInt8]? {
-        guard case .data(let type, let data) = record.content else { return nil }
-        guard type.isValid(rdata: data[...], allowingAutomaticHints: true) else {
-            diagnostics.error(at: record.position, "this is not the data of a \(type) record")
+    func checkedData(
+        of record: Int32, _ type: RecordType, _ diagnostics: inout Diagnostics
+    ) -> ArraySlice<UInt8>? {
+        let data = source.records.data(at: Int(record))
+        guard type.isValid(rdata: data, allowingAutomaticHints: true) else {
+            diagnostics.error(
+                at: position(ofRecord: record), "this is not the data of a \(type) record")
             return nil
         }
         return data
     }
 
     /// The octets by which two records are the same: names in any case (RFC 4034, section 6.2).
-    func comparable(_ data: [UInt8], _ type: RecordType) -> [UInt8] {
-        var data = data
+    func comparable(_ data: ArraySlice<UInt8>, _ type: RecordType) -> [UInt8] {
+        var data = Array(data)
         for (offset, length) in type.embeddedNames(in: data[...]) {
             for index in offset..<offset + length { data[index] = asciiLowercased(data[index]) }
         }
@@ -225,7 +229,11 @@ extension ZoneTree {
     }
 
     func position(of set: Int) -> SourcePosition {
-        record(order[Int(sets[set].records.lowerBound)]).position
+        position(ofRecord: order[Int(sets[set].records.lowerBound)])
+    }
+
+    func position(ofRecord record: Int32) -> SourcePosition {
+        source.records.position(at: Int(record))
     }
 }
 
@@ -234,9 +242,11 @@ struct SOAFields {
     let serial, refresh, retry, expire, minimum: UInt32
 
     /// - Precondition: the data is well formed.
-    init(_ data: [UInt8]) {
+    init(_ data: ArraySlice<UInt8>) {
         let word = { (start: Int) in
-            data[data.count + start..<data.count + start + 4].reduce(0) { $0 << 8 | UInt32($1) }
+            data[data.endIndex + start..<data.endIndex + start + 4].reduce(0) {
+                $0 << 8 | UInt32($1)
+            }
         }
         (serial, refresh, retry) = (word(-20), word(-16), word(-12))
         (expire, minimum) = (word(-8), word(-4))

@@ -26,14 +26,17 @@ struct ZoneSetBuilder {
     private static let arenaPadding = 8
 
     private(set) var names: NameIndex
-    private(set) var trees: [ZoneTree]
+    let trees: [ZoneTree]
     var tables = Tables()
     /// The zone that each name belongs to: that of the nearest apex above it; -1 for none.
     private(set) var zoneOfName: [Int32]
-    /// For each name the index of its node in the tree of its zone, or -1.
-    private var seen: [Int32]
+    /// Whether each name is one that its zone sees.
+    private var isSeen: [Bool]
     /// For each name its final node, or -1.
     private var finalNode: [Int32]
+    /// For each zone the rows of its tree's sets; -1 for those that are not packed.
+    private(set) var setRows: [[Int32]]
+    private var nodeCount: Int32 = 0
     /// The parent zone's final node for the apex of each zone, or -1.
     private var parentSide: [Int32]
     private var steerIndexes: [String: Int32] = [:]
@@ -65,6 +68,8 @@ struct ZoneSetBuilder {
         builder.assignZones()
         builder.assignNodes()
         builder.checkFamilies(&diagnostics)
+        builder.tables.arena.reserveCapacity(octets + arenaPadding)
+        builder.tables.sets.reserveCapacity(trees.reduce(0) { $0 + $1.sets.count + 1 })
         builder.addNodes()
         builder.addSlots()
         builder.addZones()
@@ -80,6 +85,9 @@ struct ZoneSetBuilder {
     private static func plant(
         _ sources: [ZoneSource], _ names: inout NameIndex, _ diagnostics: inout Diagnostics
     ) -> [ZoneTree]? {
+        names.reserveCapacity(
+            sources.reduce(names.count) { $0 + $1.records.ownerCount },
+            octets: sources.reduce(names.octets.count) { $0 + $1.records.octets.count })
         var firstFile: [Name: String] = [:]
         var trees: [ZoneTree] = []
         for (index, source) in sources.enumerated() {
@@ -107,8 +115,9 @@ struct ZoneSetBuilder {
         self.names = names
         self.trees = trees
         zoneOfName = Array(repeating: -1, count: names.count)
-        seen = Array(repeating: -1, count: names.count)
+        isSeen = Array(repeating: false, count: names.count)
         finalNode = Array(repeating: -1, count: names.count)
+        setRows = trees.map { Array(repeating: -1, count: $0.sets.count) }
         parentSide = Array(repeating: -1, count: trees.count)
     }
 }
@@ -131,9 +140,8 @@ extension ZoneSetBuilder {
         var isNeeded = [Bool](repeating: false, count: names.count)
         isNeeded[0] = true
         for (zone, tree) in trees.enumerated() {
-            for (index, node) in tree.nodes.enumerated() where !node.isOccluded {
-                guard zoneOfName[Int(node.name)] == Int32(zone) else { continue }
-                seen[Int(node.name)] = Int32(index)
+            for node in tree.nodes where isSeen(node, in: zone) {
+                isSeen[Int(node.name)] = true
                 var ancestor = node.name
                 while ancestor >= 0, !isNeeded[Int(ancestor)] {
                     isNeeded[Int(ancestor)] = true
@@ -141,18 +149,22 @@ extension ZoneSetBuilder {
                 }
             }
         }
-        var count: Int32 = 0
         for name in 0..<names.count where isNeeded[name] {
-            finalNode[name] = count
-            count += 1
+            finalNode[name] = nodeCount
+            nodeCount += 1
         }
         for (child, tree) in trees.enumerated() {
             guard let parent = parentZone(of: tree) else { continue }
             if trees[Int(parent)].node(of: tree.apex)?.isOccluded == false {
-                parentSide[child] = count
-                count += 1
+                parentSide[child] = nodeCount
+                nodeCount += 1
             }
         }
+    }
+
+    /// Whether a zone's node is what is answered from at its name.
+    private func isSeen(_ node: TreeNode, in zone: Int) -> Bool {
+        !node.isOccluded && zoneOfName[Int(node.name)] == Int32(zone)
     }
 
     /// The nearest zone above another zone's apex, or nil.
@@ -168,55 +180,62 @@ extension ZoneSetBuilder {
 
 extension ZoneSetBuilder {
     private mutating func addNodes() {
-        tables.nodes.reserveCapacity(finalNode.count)
-        var links = [Int32](repeating: -1, count: names.count)
-        for name in 0..<names.count where finalNode[name] >= 0 {
-            let number = Int32(name)
-            let parent = names.parents[name]
-            if seen[name] >= 0 {
-                links[name] = finalNode[name]
-                let zone = Int(zoneOfName[name])
-                let isApex = trees[zone].apex == number
+        addPaths()
+        for (zone, tree) in trees.enumerated() {
+            for node in tree.nodes where isSeen(node, in: zone) {
                 addNode(
-                    zone: zone, index: Int(seen[name]), link: isApex ? parentSide[zone] : -1)
-            } else {
-                links[name] = parent < 0 ? -1 : links[Int(parent)]
-                tables.nodes.append(
-                    Node(
-                        nameStart: appendName(number), zone: -1,
-                        firstSet: 0, wildcard: -1, link: links[name], extra: -1, extraValue: 0,
-                        setCount: 0, labelCount: names.labelCounts[name], flags: .pathOnly))
+                    node, of: tree, zone, at: finalNode[Int(node.name)],
+                    link: node.name == tree.apex ? parentSide[zone] : -1)
             }
         }
         for (child, tree) in trees.enumerated() where parentSide[child] >= 0 {
-            guard let parent = parentZone(of: tree),
-                let index = trees[Int(parent)].nodeOfName[tree.apex]
+            guard let parent = parentZone(of: tree).map(Int.init),
+                let node = trees[parent].node(of: tree.apex)
             else { continue }
-            addNode(zone: Int(parent), index: Int(index), link: -1)
+            addNode(node, of: trees[parent], parent, at: parentSide[child], link: -1)
         }
         linkWildcards()
     }
 
-    /// Adds the final node of a tree's node, its name and records side by side in the arena.
-    private mutating func addNode(zone: Int, index: Int, link: Int32) {
-        let node = trees[zone].nodes[index]
+    /// Makes room for all nodes, and fills in those that are only on the way to others.
+    private mutating func addPaths() {
+        let empty = Node(
+            nameStart: 0, zone: -1, firstSet: 0, wildcard: -1, link: -1, extra: -1, extraValue: 0,
+            setCount: 0, labelCount: 0, flags: .pathOnly)
+        tables.nodes = Array(repeating: empty, count: Int(nodeCount))
+        for name in 0..<names.count where finalNode[name] >= 0 && !isSeen[name] {
+            // Parents come before children.
+            let parent = names.parents[name]
+            var link: Int32 = -1
+            if parent >= 0 {
+                let above = finalNode[Int(parent)]
+                link = isSeen[Int(parent)] ? above : tables.nodes[Int(above)].link
+            }
+            tables.nodes[Int(finalNode[name])] = Node(
+                nameStart: appendName(Int32(name)), zone: -1, firstSet: 0, wildcard: -1, link: link,
+                extra: -1, extraValue: 0, setCount: 0, labelCount: names.labelCounts[name],
+                flags: .pathOnly)
+        }
+    }
+
+    /// Fills in the final node of a tree's node, its name and records side by side in the arena.
+    private mutating func addNode(
+        _ node: TreeNode, of tree: ZoneTree, _ zone: Int, at final: Int32, link: Int32
+    ) {
         let nameStart = appendName(node.name)
         let firstSet = Int32(tables.sets.count)
-        for set in node.sets { trees[zone].sets[Int(set)].row = appendSet(zone, Int(set)) }
+        for set in node.sets { setRows[zone][Int(set)] = appendSet(Int(set), of: tree) }
         var steer: Int32 = -1
         var steerTTL: UInt32 = 0
         if node.steer >= 0 {
-            let record = trees[zone].record(node.steer)
-            let company = trees[zone].setDrafts(of: node).map(\.type)
-            steer = reference(record, besides: company)
+            let record = tree.record(node.steer)
+            steer = reference(record, besides: tree.setDrafts(of: node).map(\.type))
             steerTTL = record.ttl
         }
-        tables.nodes.append(
-            Node(
-                nameStart: nameStart, zone: Int32(zone), firstSet: firstSet, wildcard: -1,
-                link: link, extra: steer, extraValue: steerTTL,
-                setCount: UInt8(node.sets.count),
-                labelCount: names.labelCounts[Int(node.name)], flags: node.flags))
+        tables.nodes[Int(final)] = Node(
+            nameStart: nameStart, zone: Int32(zone), firstSet: firstSet, wildcard: -1, link: link,
+            extra: steer, extraValue: steerTTL, setCount: UInt8(node.sets.count),
+            labelCount: names.labelCounts[Int(node.name)], flags: node.flags)
     }
 
     /// Links every wildcard to its parent, in its own zone.
@@ -271,25 +290,25 @@ extension ZoneSetBuilder {
     }
 
     /// Packs an RRset and returns its row.
-    private mutating func appendSet(_ zone: Int, _ set: Int, ttl: UInt32? = nil) -> Int32 {
-        let draft = trees[zone].sets[set]
-        let hasHints = trees[zone].hasAutomaticHints(draft)
+    private mutating func appendSet(_ set: Int, of tree: ZoneTree, ttl: UInt32? = nil) -> Int32 {
+        let draft = tree.sets[set]
+        let records = tree.source.records
+        let hasHints = tree.hasAutomaticHints(draft)
         if hasHints { tables.arena += [UInt8](repeating: 0, count: HintSource.length) }
         if draft.type.targetOffset != nil {
             tables.arena += [UInt8](repeating: 0, count: AdditionalDataBuilder.prefixLength)
         }
         let start = tables.arena.count
         for place in draft.records {
-            let record = trees[zone].record(trees[zone].order[Int(place)])
-            guard case .data(_, let data) = record.content else { continue }
+            let row = records.rows[Int(tree.order[Int(place)])]
             // RRSIG records at a name belong to different RRsets, so each keeps its TTL.
-            let recordTTL = ttl ?? (draft.type == .rrsig ? record.ttl : draft.ttl)
+            let recordTTL = ttl ?? (draft.type == .rrsig ? row.ttl : draft.ttl)
             tables.arena += [0xC0, 0x0C]
             appendInteger(draft.type.code)
             appendInteger(UInt16(1))
             appendInteger(recordTTL)
-            appendInteger(UInt16(data.count))
-            tables.arena += data
+            appendInteger(UInt16(row.dataLength))
+            tables.arena += records.octets[row.dataRange]
         }
         tables.sets.append(
             RRset(
@@ -308,12 +327,12 @@ extension ZoneSetBuilder {
     /// Adds what is known of each zone, with the SOA of its negative answers: their TTL is the lower
     /// of the SOA's own and its MINIMUM field (RFC 2308, section 5).
     private mutating func addZones() {
-        for (zone, tree) in trees.enumerated() {
+        for tree in trees {
             guard let apex = tree.node(of: tree.apex), let soa = tree.set(.soa, of: apex) else {
                 preconditionFailure("a zone without SOA is left out before")
             }
             let fields = SOAFields(tree.data(tree.sets[soa].records.lowerBound))
-            let row = appendSet(zone, soa, ttl: min(tree.sets[soa].ttl, fields.minimum))
+            let row = appendSet(soa, of: tree, ttl: min(tree.sets[soa].ttl, fields.minimum))
             tables.zoneRows.append(
                 ZoneRow(negativeSOA: row, apexLabels: names.labelCounts[Int(tree.apex)]))
             tables.zones.append(
@@ -345,7 +364,7 @@ extension ZoneSetBuilder {
         _ zone: Int, _ cut: TreeNode, _ diagnostics: inout Diagnostics
     ) {
         guard let set = trees[zone].set(.ns, of: cut) else { return }
-        let row = tables.sets[Int(trees[zone].sets[set].row)]
+        let row = tables.sets[Int(setRows[zone][set])]
         let cutName = names.name(cut.name)
         var required: [Glue] = []
         var others: [Glue] = []
@@ -385,9 +404,7 @@ extension ZoneSetBuilder {
         guard let name = names.number(of: target), let node = trees[zone].node(of: name),
             let set = trees[zone].set(type, of: node)
         else { return -1 }
-        if trees[zone].sets[set].row < 0 {
-            trees[zone].sets[set].row = appendSet(zone, set)
-        }
-        return trees[zone].sets[set].row
+        if setRows[zone][set] < 0 { setRows[zone][set] = appendSet(set, of: trees[zone]) }
+        return setRows[zone][set]
     }
 }

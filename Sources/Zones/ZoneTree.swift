@@ -11,8 +11,6 @@ struct SetDraft {
     var ttl: UInt32
     /// Which of `ZoneTree.order`.
     var records: Range<Int32>
-    /// The row in the compiled set, once there is one.
-    var row: Int32 = -1
 }
 
 /// What one zone has at one name.
@@ -41,12 +39,11 @@ struct ZoneTree {
 
     let source: ZoneSource
     let apex: Int32
+    /// In the order of their names' numbers.
     var nodes: [TreeNode] = []
     var sets: [SetDraft] = []
     /// Indexes of the source's records, grouped by name and type, duplicates left out.
     var order: [Int32] = []
-    /// The node of each name that the zone has.
-    var nodeOfName: [Int32: Int32] = [:]
     /// The names that NS records point at, if there are cuts or DNAMEs.
     var nameServers: Set<Int32> = []
     /// Nodes that have DS but no NS.
@@ -59,6 +56,9 @@ struct ZoneTree {
         isComplete = source.isComplete
         apex = names.intern(source.apex)
         let entries = sortedEntries(&names, &diagnostics)
+        order.reserveCapacity(entries.count)
+        nodes.reserveCapacity(source.records.ownerCount)
+        sets.reserveCapacity(source.records.ownerCount)
         var position = 0
         while position < entries.count {
             let first = position
@@ -87,25 +87,24 @@ struct ZoneTree {
     ) -> [Entry] {
         var entries: [Entry] = []
         entries.reserveCapacity(source.records.count)
-        for (index, record) in source.records.enumerated() {
-            guard record.owner.isSubdomain(of: source.apex) else {
+        for (index, row) in source.records.rows.enumerated() {
+            guard !names.isFull else {
+                diagnostics.error(
+                    at: source.records.position(at: index),
+                    "the names of all zones take too much room from here on; serve fewer names")
+                break
+            }
+            let name = names.intern(source.records.octets, row.ownerRange)
+            guard names.isSubdomain(name, of: apex) else {
                 isComplete = false
+                let record = record(Int32(index))
                 diagnostics.error(
                     at: record.position,
                     "\(record.owner) is outside the zone \(source.apex) (RFC 1035, section 5.2); "
                         + "move it to its own zone, or check $ORIGIN and the final dot")
                 continue
             }
-            guard !names.isFull else {
-                diagnostics.error(
-                    at: record.position,
-                    "the names of all zones take too much room from here on; serve fewer names")
-                break
-            }
-            var type: UInt16 = 0
-            if case .data(let data, _) = record.content { type = data.code }
-            entries.append(
-                Entry(name: names.intern(record.owner), type: type, record: Int32(index)))
+            entries.append(Entry(name: name, type: row.type, record: Int32(index)))
         }
         entries.sort { ($0.name, $0.type, $0.record) < ($1.name, $1.type, $1.record) }
         return entries
@@ -156,7 +155,6 @@ struct ZoneTree {
         if hasAddress { checkHostName(node, names, &diagnostics) }
         if hasDS, set(.ns, of: node) == nil { nodesWithDSAlone.append(nodes.count) }
         checkCompany(of: node, names, &diagnostics)
-        nodeOfName[name] = Int32(nodes.count)
         nodes.append(node)
     }
 
@@ -172,35 +170,36 @@ struct ZoneTree {
         }
         let start = order.count
         var firstPlaces: [[UInt8]: Int32] = [:]
-        let firstRecord = record(first.record)
-        var ttl = firstRecord.ttl
+        let firstTTL = source.records.rows[Int(first.record)].ttl
+        var ttl = firstTTL
         var hasToldTTL = type == .rrsig
         var length = 0
         for entry in entries {
-            let record = record(entry.record)
-            guard let data = checkedData(of: record, &diagnostics) else {
+            guard let data = checkedData(of: entry.record, type, &diagnostics) else {
                 isComplete = false
                 continue
             }
             if entries.count > 1,
                 let same = firstPlaces.updateValue(entry.record, forKey: comparable(data, type))
             {
-                reportDuplicate(record, of: self.record(same), type, &diagnostics)
+                reportDuplicate(entry.record, of: same, type, &diagnostics)
                 continue
             }
-            if record.ttl != firstRecord.ttl, !hasToldTTL {
+            let recordTTL = source.records.rows[Int(entry.record)].ttl
+            if recordTTL != firstTTL, !hasToldTTL {
                 hasToldTTL = true
-                reportTTL(record, firstRecord, type, &diagnostics)
+                reportTTL(entry.record, first.record, type, &diagnostics)
             }
-            ttl = min(ttl, record.ttl)
+            ttl = min(ttl, recordTTL)
             length += Self.recordHeader + data.count
-            if type.hasAutomaticHints(in: data[...]) { length += AddressHints.maximumOctets }
+            if type.hasAutomaticHints(in: data) { length += AddressHints.maximumOctets }
             order.append(entry.record)
         }
         if length > Self.maximumBlock {
+            let record = record(first.record)
             diagnostics.error(
-                at: firstRecord.position,
-                "the \(type) records of \(firstRecord.owner) take \(length) octets, more than the "
+                at: record.position,
+                "the \(type) records of \(record.owner) take \(length) octets, more than the "
                     + "\(Self.maximumBlock) that fit into a message; remove some")
             order.removeLast(order.count - start)
             isComplete = false
@@ -221,14 +220,20 @@ struct ZoneTree {
     }
 
     /// Wire data of the record at a place of `order`.
-    func data(_ place: Int32) -> [UInt8] {
-        guard case .data(_, let data) = record(order[Int(place)]).content else { return [] }
-        return data
+    func data(_ place: Int32) -> ArraySlice<UInt8> {
+        source.records.data(at: Int(order[Int(place)]))
     }
 
     var hasSOA: Bool { node(of: apex).flatMap { set(.soa, of: $0) } != nil }
 
-    func node(of name: Int32) -> TreeNode? { nodeOfName[name].map { nodes[Int($0)] } }
+    func node(of name: Int32) -> TreeNode? {
+        var (start, end) = (0, nodes.count)
+        while start < end {
+            let middle = (start + end) / 2
+            if nodes[middle].name < name { start = middle + 1 } else { end = middle }
+        }
+        return start < nodes.count && nodes[start].name == name ? nodes[start] : nil
+    }
 }
 
 // MARK: - Cuts and empty non-terminals
@@ -286,19 +291,25 @@ extension ZoneTree {
     private mutating func addEmptyNonTerminals(
         _ names: NameIndex, _ diagnostics: inout Diagnostics
     ) {
-        let end = Int32(sets.count)
-        for index in nodes.indices where !nodes[index].isOccluded {
-            var name = nodes[index].name
+        var added: Set<Int32> = []
+        // Most names have the parent of the one before.
+        var last = apex
+        for node in nodes where !node.isOccluded {
+            var name = node.name
             while name != apex {
                 name = names.parents[Int(name)]
                 guard name >= 0 else { break }
                 if names.isWildcard(name), name != apex {
-                    warnAboutInnerAsterisk(nodes[index], &diagnostics)
+                    warnAboutInnerAsterisk(node, &diagnostics)
                 }
-                guard nodeOfName[name] == nil else { break }
-                nodeOfName[name] = Int32(nodes.count)
-                nodes.append(TreeNode(name: name, sets: end..<end))
+                guard name != last else { break }
+                last = name
+                guard self.node(of: name) == nil, added.insert(name).inserted else { break }
             }
         }
+        guard !added.isEmpty else { return }
+        let end = Int32(sets.count)
+        nodes += added.map { TreeNode(name: $0, sets: end..<end) }
+        nodes.sort { $0.name < $1.name }
     }
 }

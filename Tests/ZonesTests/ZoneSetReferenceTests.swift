@@ -217,19 +217,17 @@ struct ZoneSetReferenceTests {
     /// DS at an apex is left out with a warning.
     private func withoutApexDS(_ source: ZoneSource) -> ZoneSource {
         var source = source
-        source.records.removeAll {
-            guard case .data(.ds, _) = $0.content else { return false }
-            return $0.owner == source.apex
-        }
         // The same record twice counts once.
         var seen: [(Name, ZoneRecord.Content)] = []
-        source.records.removeAll { record in
-            if seen.contains(where: { $0.0 == record.owner && $0.1 == record.content }) {
+        source.records = ZoneRecords(
+            source.records.filter { record in
+                if case .data(.ds, _) = record.content, record.owner == source.apex { return false }
+                if seen.contains(where: { $0.0 == record.owner && $0.1 == record.content }) {
+                    return false
+                }
+                seen.append((record.owner, record.content))
                 return true
-            }
-            seen.append((record.owner, record.content))
-            return false
-        }
+            })
         return source
     }
 }
