@@ -1,6 +1,6 @@
 """Draws medians as a bar chart: SVG as text, readable on light and dark pages."""
 COLOURS = {"kernel": "#9aa5b1", "user": "#d9480f"}
-ROW, LABEL, WIDTH, GAP = 18, 70, 640, 26
+ROW, LABEL, WIDTH, GAP = 18, 96, 640, 26
 
 
 def draw(groups):

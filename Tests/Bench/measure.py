@@ -81,40 +81,60 @@ def first_address(message, question_length):
     return None
 
 
-def free_port():
+def family_of(host):
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def free_port(host="127.0.0.1"):
     """A port that nobody has, for both carriers."""
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
+        with socket.socket(family_of(host), socket.SOCK_STREAM) as tcp, socket.socket(family_of(host), socket.SOCK_DGRAM) as udp:
+            tcp.bind((host, 0))
             with contextlib.suppress(OSError):
                 udp.bind(tcp.getsockname())
                 return tcp.getsockname()[1]
 
 
 class Server:
+    """A server of its own folder and port on core 0; in a `with`, from its first answer on."""
+    start_seconds = START_SECONDS
+
     def __init__(self, name, work, database):
-        self.name, self.work, self.port, self.database = name, work, free_port(), database
+        self.name, self.work, self.port, self.database = name, work, free_port(work.host), database
+
+    def command(self):
+        return (self.work.configure or peers.SERVERS[self.name])(self.work, self.folder, self.port, self.database)
+
+    def environment(self):
+        return None
 
     def __enter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{self.name}-"))
-        command = peers.SERVERS[self.name](self.work, self.folder, self.port, self.database)
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.connect(("127.0.0.1", self.port))
+        command = self.command()
+        self.socket = socket.socket(family_of(self.work.host), socket.SOCK_DGRAM)
+        self.socket.connect((self.work.host, self.port))
         name, rtype, expectation = next(line.split() for line in open(self.work.questions) if "ANSWER" in line or "NXDOMAIN" in line)
         began = time.monotonic()
-        self.process = start(command, 0, stdout=open(self.folder / "output", "wb"), stderr=subprocess.STDOUT)
+        self.process = start(command, 0, stdout=open(self.folder / "output", "wb"), stderr=subprocess.STDOUT,
+                             env=self.environment())
         while True:
             with contextlib.suppress(OSError):
                 reply = self.ask(query(name, rtype), timeout=.02)
                 if self.name == "echo" or reply[3] & 15 == (3 if expectation == "NXDOMAIN" else 0): break
-            if time.monotonic() - began > START_SECONDS or self.process.poll() is not None:
-                output = "".join((self.folder / name).read_text(errors="replace")[-1000:] for name in ("output", "log")
-                                 if (self.folder / name).exists())
+            if time.monotonic() - began > self.start_seconds or self.process.poll() is not None:
+                output = self.output()
                 self.__exit__()
                 raise SystemExit(f"scripts/bench: {self.name} does not answer: {output}")
             time.sleep(.001)
         self.start = {"seconds": time.monotonic() - began, "cpu": sum(cpu(self.process.pid))}
+        # By now what was only needed for loading is given back, as far as it ever is.
+        self.start["memory"], self.start["private"] = memory(self.process.pid)
         return self
+
+    def output(self):
+        """The end of what it said."""
+        return "".join((self.folder / name).read_text(errors="replace")[-1000:] for name in ("output", "log")
+                       if (self.folder / name).exists())
 
     def __exit__(self, *_):
         self.socket.close()
@@ -129,38 +149,40 @@ class Server:
         self.socket.send(message)
         return self.socket.recv(4096)
 
+    def address(self, name, subnet):
+        """The first address that a client gets there."""
+        return first_address(self.ask(query(name, "A", subnet)), len(name) + 6)
+
     def nearest(self, samples):
         """Of how many clients of known place the answer is the nearest site's address."""
         right = 0
         sites = list(self.work.sites)
         for owner, service, subnet, place in samples:
-            name = f"{owner}.{self.work.apex}"
-            message = self.ask(query(name, "A", subnet))
-            given = first_address(message, len(name) + 6)
-            near = min(sites, key=lambda site: distance(place, self.work.sites[site]))
-            right += given == peers.address(sites.index(near), service)
+            given = self.address(f"{owner}.{self.work.apex}", subnet)
+            right += given == peers.address(sites.index(nearest_site(self.work, place)), service)
         return f"{right} of {len(samples)}"
 
-    def measure(self, seconds):
-        """What a query costs: the quietest of a few tries."""
+    def measure(self, seconds, beside=contextlib.nullcontext):
+        """What a query costs: the quietest of a few tries. `beside` makes what goes on meanwhile."""
         self.load(.3)
         best = None
         for _ in range(TRIES):
-            result = self.load(seconds)
+            with beside(self) if self.work.flips else contextlib.nullcontext():
+                result = self.load(seconds)
             if not best or result["others"] < best["others"]: best = result
             if best["others"] <= QUIET: break
         # By now what loading took is given back.
         self.start["memory"], self.start["private"] = memory(self.process.pid)
         return best
 
-    def load(self, seconds):
+    def load(self, seconds, *options):
         questions = self.work.questions
         if self.name == "echo":  # which has nothing to say
             questions = self.folder / "questions"
             if not questions.exists():
                 questions.write_text("".join(line.rpartition(" ")[0] + "\n" for line in open(self.work.questions)))
-        command = [peers.ROOT / ".build/release/rhumb", "load", f"127.0.0.1:{self.port}", "--queries", questions,
-                   "--seconds", str(seconds), "--json", *self.work.load]
+        command = [peers.ROOT / ".build/release/rhumb", "load", peers.authority(self.work.host, self.port), "--queries", questions,
+                   "--seconds", str(seconds), "--json", *self.work.load, *options]
         if self.work.clients: command += ["--clients", str(self.database), "--draw", "200000"]
         # Before it sends, the generator reads and draws; the server rests then, so its own clock counts the load alone.
         before, others, began = cpu(self.process.pid), busy(0), time.monotonic()
@@ -198,3 +220,7 @@ def samples(work, database, count=2_000):
         if subnet.is_global and "latitude" in place:
             found.append((*owners[len(found) % len(owners)], subnet, (place["latitude"], place["longitude"])))
     return found
+
+
+def nearest_site(work, place):
+    return min(work.sites, key=lambda site: distance(place, work.sites[site]))

@@ -1,6 +1,6 @@
 """How each server is told to serve a work: one function a server, which returns the command to run.
 
-Servers stay in the foreground, listen on 127.0.0.1 alone, and have one thread that answers.
+Servers stay in the foreground, listen on the work's host (127.0.0.1 or ::1) alone, and have one thread that answers.
 """
 import pathlib, shutil
 
@@ -14,16 +14,23 @@ def zone_text(work, line):
     return work.zone.read_text() + "".join(line(owner, service) for owner, service in work.steered.items())
 
 
+def authority(host, port):
+    """Address and port in one word."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def rhumb(work, folder, port, database):
-    (folder / "rhumb.yaml").write_text(f'listen: ["127.0.0.1:{port}"]\nworkers: 1\nidentity: ""\n')
+    (folder / "rhumb.yaml").write_text(f'listen: ["{authority(work.host, port)}"]\nworkers: 1\nidentity: ""\n')
     (folder / "zones").mkdir()
     zone = folder / f"zones/{work.apex}.zone"
     if work.steered:
         zone.write_text(zone_text(work, lambda owner, service: f"{owner} 60 STEER service{service}\n"))
-        text = "pools:\n"
+        text = "monitors:\n  told: { type: push, start: up }\n" if work.flips else ""
+        text += "pools:\n"
         for service in range(SERVICES):
             for site, (name, (latitude, longitude)) in enumerate(work.sites.items()):
-                text += (f"  {name}-{service}: {{ location: [{latitude}, {longitude}],"
+                monitor = " monitor: told," if name == work.flips else ""
+                text += (f"  {name}-{service}: {{ location: [{latitude}, {longitude}],{monitor}"
                          f" origins: {{ one: {{ addresses: [{address(site, service)}] }} }} }}\n")
         text += "services:\n"
         for service in range(SERVICES):
@@ -38,7 +45,7 @@ def rhumb(work, folder, port, database):
 
 
 def echo(work, folder, port, database):
-    return [ROOT / ".build/release/Echo", str(port)]
+    return [ROOT / ".build/release/Echo", str(port), work.host]
 
 
 def gdnsd(work, folder, port, database):
@@ -58,7 +65,7 @@ def gdnsd(work, folder, port, database):
 }} }}
 """
     (folder / "config").write_text(
-        f"options => {{ listen => {{ 127.0.0.1:{port} => {{ udp_threads = 1, tcp_threads = 1 }} }}\n"
+        f'options => {{ listen => {{ "{authority(work.host, port)}" => {{ udp_threads = 1, tcp_threads = 1 }} }}\n'
         f"  run_dir => {folder}/run\n  state_dir => {folder}/state }}\n{plugins}")
     return ["gdnsd", "-c", folder, "start"]
 

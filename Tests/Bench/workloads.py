@@ -2,7 +2,7 @@
 
 One seed, one result. The questions are lines that `rhumb load` reads: NAME TYPE EXPECTATION.
 """
-import dataclasses, math, pathlib, random
+import dataclasses, math, pathlib, random, typing
 
 SITES = {  # name: latitude, longitude
     "virginia": (39.04, -77.49), "california": (37.37, -121.92), "frankfurt": (50.11, 8.68),
@@ -29,6 +29,9 @@ class Work:
     sites: dict = dataclasses.field(default_factory=dict)
     servers: list = dataclasses.field(default_factory=list)  # those that can do it; empty: all
     clients: bool = False           # asks for clients of the database
+    host: str = "127.0.0.1"         # where servers listen
+    flips: str = ""                 # the site whose pools go down and come back while others ask
+    configure: typing.Callable | None = None  # how servers are told to serve it, if not as peers.py has it
 
 
 def address(site, service):
@@ -62,6 +65,7 @@ def static(folder):
 
 
 def geo(folder, name, owners, questions, sites=SITES, **options):
+    options = {"servers": ["rhumb"]} | options
     (folder / "geo.zone").write_text(HEAD)
     (folder / f"{name}.questions").write_text("".join(questions))
     steered = {owner: number % SERVICES for number, owner in enumerate(owners)}
@@ -94,7 +98,7 @@ def make(folder, wanted):
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"www{number}" for number in range(100)]
     full = [f"{name}.bench.example A ANSWER\n" for name in names]
-    steering, ours = ["echo", "rhumb", "gdnsd", "knot"], ["echo", "rhumb"]
+    steering = ["echo", "rhumb", "gdnsd", "knot"]
     made = []
 
     def add(name, make):
@@ -103,24 +107,42 @@ def make(folder, wanted):
     add("static", lambda name: Work(name, "1,000 names; A, AAAA, MX, TXT, NXDOMAIN", *static(folder)))
     add("geo", lambda name: geo(folder, name, names, full, servers=steering,
                                 about="100 names at six sites; clients are random IPv4 /24"))
-    add("geo-ecs6", lambda name: geo(folder, name, names, full, servers=["echo", "rhumb", "gdnsd"], load=["--family", "6"],
-                                     about="the same with clients of IPv6 /56"))
+    add("geo-ecs6", lambda name: geo(folder, name, names, full, servers=["rhumb", "gdnsd"], load=["--family", "6"],
+                                     about="clients of IPv6 /56"))
+    add("geo-ipv6", lambda name: geo(folder, name, names, full, servers=["echo", "rhumb", "gdnsd"], host="::1",
+                                     about="IPv6 as transport"))
     add("geo-wildcard", lambda name: geo(
         folder, name, [f"*.{n}" for n in names], [f"a{i}.{n}.bench.example A ANSWER\n" for i in range(10) for n in names],
-        servers=ours, about="the same under wildcards"))
+        about="steered wildcards"))
     add("geo-deep", lambda name: geo(
         folder, name, names, [f"a.b.c.d.e.f.g.h.{n}.bench.example A NXDOMAIN\n" for n in names],
-        servers=ours, about="names eight labels below what is there"))
+        about="names eight labels below what is there"))
     add("geo-nxdomain", lambda name: geo(
         folder, name, names, [f"x{i}.bench.example A NXDOMAIN\n" for i in range(100_000)],
-        servers=ours, about="names that are not there"))
-    add("geo-60", lambda name: geo(folder, name, names, full, sites=many_sites(60), servers=ours, about="60 pools"))
+        about="names that are not there"))
+    add("geo-60", lambda name: geo(folder, name, names, full, sites=many_sites(60), about="60 sites"))
+    add("geo-flips", lambda name: geo(folder, name, names, full, flips="tokyo",
+                                      about="a pool goes down or comes back 10 times a second"))
     add("tcp", lambda name: Work(name, "the static mix over one TCP connection, 16 queries at a time", *static(folder),
                                  load=["--tcp", "--in-flight", "16"]))
     add("tcp-each", lambda name: Work(name, "the static mix, a TCP connection for each query", *static(folder),
                                       load=["--tcp", "--in-flight", "1", "--per-connection", "1"]))
     add("big", lambda name: Work(name, "a zone of 1,000,000 names", *big(folder)))
+    add("geo-static", lambda name: geo_static(folder, name, names))
     return made
 
 
-ALL = ["static", "geo", "geo-ecs6", "geo-wildcard", "geo-deep", "geo-nxdomain", "geo-60", "tcp", "tcp-each", "big"]
+def geo_static(folder, name, names):
+    """The zone of the static mix with steered names, and questions for both."""
+    zone, questions = static(folder)
+    work = geo(folder, name, names, [], about="the static mix and as many queries for steered names")
+    plain = questions.read_text().splitlines(keepends=True)
+    chance = random.Random(6)
+    work.questions.write_text("".join(line + f"{chance.choice(names)}.bench.example A ANSWER\n" for line in plain))
+    return dataclasses.replace(work, zone=zone)
+
+
+# Beside other servers, each in a table of its own.
+ALONE = ["static", "geo", "tcp", "tcp-each", "big"]
+# Held against the plain geo mix, together in one table.
+VARIANTS = ["geo-ecs6", "geo-ipv6", "geo-wildcard", "geo-deep", "geo-nxdomain", "geo-60", "geo-flips"]

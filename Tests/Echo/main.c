@@ -1,9 +1,10 @@
 // The floor of a UDP server, for `scripts/bench`: what the kernel alone charges for taking a query and
 // sending an answer as long. It takes datagrams in batches, as Rhumb does, sets QR and sends them back.
 //
-// usage: Echo PORT        (on 127.0.0.1, until it is killed)
+// usage: Echo PORT [ADDRESS]        (127.0.0.1, or ::1; until it is killed)
 #define _GNU_SOURCE 1
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 enum { BATCH = 32, ROOM = 4096, BUFFER = 4 << 20 };
 
 static unsigned char octets[BATCH][ROOM + 64];
-static struct sockaddr_in peers[BATCH];
+static struct sockaddr_in6 peers[BATCH]; // room for either family
 static struct iovec parts[BATCH];
 static struct mmsghdr messages[BATCH];
 
@@ -23,17 +24,25 @@ static void fail(const char *call) {
 }
 
 int main(int count, char **arguments) {
-    if (count != 2) {
-        fprintf(stderr, "usage: Echo PORT\n");
+    if (count != 2 && count != 3) {
+        fprintf(stderr, "usage: Echo PORT [ADDRESS]\n");
         return 2;
     }
-    int fd = socket(AF_INET, SOCK_DGRAM, 0), size = BUFFER;
+    const char *address = count == 3 ? arguments[2] : "127.0.0.1";
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(atoi(arguments[1]))};
+    struct sockaddr_in6 here6 = {.sin6_family = AF_INET6, .sin6_port = here.sin_port};
+    int is6 = strchr(address, ':') != NULL;
+    if (inet_pton(is6 ? AF_INET6 : AF_INET, address,
+                  is6 ? (void *)&here6.sin6_addr : (void *)&here.sin_addr) != 1) {
+        fprintf(stderr, "Echo: %s is no address\n", address);
+        return 2;
+    }
+    int fd = socket(is6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0), size = BUFFER;
     if (fd < 0) fail("socket");
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(atoi(arguments[1]))};
-    here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bind(fd, (struct sockaddr *)&here, sizeof here) < 0) fail("bind");
+    struct sockaddr *bound = is6 ? (struct sockaddr *)&here6 : (struct sockaddr *)&here;
+    if (bind(fd, bound, is6 ? sizeof here6 : sizeof here) < 0) fail("bind");
     for (int i = 0; i < BATCH; i++) {
         parts[i].iov_base = octets[i];
         messages[i].msg_hdr.msg_iov = &parts[i];

@@ -1,0 +1,27 @@
+"""Results as text: Markdown tables, their places in a document, and the curves that points follow."""
+import math, re
+
+
+def table(heads, rows):
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def put(document, name, text):
+    """The document with the text between `<!-- bench NAME -->` and `<!-- /bench -->` replaced.
+
+    One that has no such place is an error: a table that nobody reads is worse than a failure.
+    """
+    pattern = re.compile(rf"(<!-- bench {re.escape(name)} -->\n).*?(<!-- /bench -->)", re.DOTALL)
+    if not pattern.search(document): raise KeyError(f"no <!-- bench {name} --> … <!-- /bench --> in the document")
+    return pattern.sub(lambda match: match[1] + "\n" + text.strip() + "\n\n" + match[2], document, count=1)
+
+
+def exponent(points):
+    """The power of x with which y grows, by least squares over the logarithms: 0 is constant, 1 in proportion."""
+    points = [(math.log(x), math.log(y)) for x, y in points if x > 0 and y > 0]
+    if len(points) < 2: return 0.0
+    x, y = [sum(values) / len(points) for values in zip(*points)]
+    spread = sum((a - x) ** 2 for a, _ in points)
+    return sum((a - x) * (b - y) for a, b in points) / spread if spread else 0.0
