@@ -42,7 +42,7 @@ struct LayerEntry<Kind: BitwiseCopyable>: BitwiseCopyable {
     }
 }
 
-/// Numbers what records and overrides say, 0 being nothing; asked once for each record.
+/// Numbers what records and overrides say, 0 being nothing; asked once for each.
 protocol RecordNumbering {
     mutating func number(ofRecordAt offset: Int) throws(DataFault) -> UInt32
     mutating func number(ofOverride index: Int) -> UInt32
@@ -61,6 +61,7 @@ enum DatabaseLayer: BitwiseCopyable {
 struct DatabaseCompiler<Numbering: RecordNumbering> {
     private let database: LocationDatabase?
     private(set) var numbering: Numbering
+    private var overrideLeaves: [Int: UInt32] = [:]
     /// The entries of the family that is being compiled.
     private var entries: [LayerEntry<DatabaseLayer>] = []
     private var family: IPAddress.Family = .ipv4
@@ -166,7 +167,10 @@ struct DatabaseCompiler<Numbering: RecordNumbering> {
     // MARK: - Leaves
 
     private mutating func leaf(override: Int) throws(CompileFault) -> UInt32 {
-        try BinaryTree.leaf(numbering.number(ofOverride: override))
+        if let known = overrideLeaves[override] { return known }
+        let leaf = try BinaryTree.leaf(numbering.number(ofOverride: override))
+        overrideLeaves[override] = leaf
+        return leaf
     }
 
     @inline(__always)

@@ -53,7 +53,8 @@ public struct RandomClients {
         }
         return drawn.compactMap { network in
             let bits = UInt64.random(in: .min ... .max, using: &random)
-            let inside = network.length == 0 ? bits : bits >> UInt64(min(network.length, 63))
+            // Nothing of the first 64 is left for longer networks.
+            let inside = bits >> UInt64(network.length)
             let address = IPAddress(
                 family: .ipv6, high: network.address.high | inside, low: network.address.low)
             let length = max(56, network.length)

@@ -44,19 +44,26 @@ struct UDPLoad: ~Copyable {
             result.lost += flow.expire(before: now < patience ? 0 : now - patience)
             guard !isOver else { continue }
             if let step {
-                let behind = Double(now) - due
+                var behind = Double(now) - due
                 guard behind >= 0 else { continue }
+                if behind > Double(patience) {
+                    // Too late to be of the rate: this side can't keep it up.
+                    let skipped = ((behind - Double(patience)) / step).rounded(.up)
+                    result.unsent += UInt64(skipped)
+                    due += skipped * step
+                    behind = Double(now) - due
+                }
                 let sent = send(
-                    on: flow, &batch, atMost: Int(behind / step) + 1, due: due, step: step)
+                    on: flow, &batch, atMost: Int(behind / step) + 1, due: due, step: step, at: now)
                 result.sent += UInt64(sent)
                 due += Double(sent) * step
             } else {
                 let room = max(1, plan.inFlight / flows.count) - flow.outstanding
                 result.sent += UInt64(
-                    send(on: flow, &batch, atMost: room, due: Double(now), step: 0))
+                    send(on: flow, &batch, atMost: room, due: Double(now), step: 0, at: now))
             }
         }
-        if let step, due < Double(end) { result.unsent = UInt64((Double(end) - due) / step) }
+        if let step, due < Double(end) { result.unsent += UInt64((Double(end) - due) / step) }
         for flow in flows { result.lost += UInt64(flow.outstanding) }
         result.seconds = Double(last - start) / 1e9
         return result
@@ -64,13 +71,14 @@ struct UDPLoad: ~Copyable {
 
     /// Sends up to a batch of queries; returns how many left.
     private mutating func send(
-        on flow: Flow, _ batch: inout LoadBatch, atMost wanted: Int, due: Double, step: Double
+        on flow: Flow, _ batch: inout LoadBatch, atMost wanted: Int, due: Double, step: Double,
+        at now: UInt64
     ) -> Int {
         let count = min(wanted, LoadBatch.capacity, Flow.window - flow.span)
         guard count > 0 else { return 0 }
         for index in 0..<count {
             let query = (nextQuery + index) % queries.count
-            let id = flow.take(query, due: UInt64(due + Double(index) * step))
+            let id = flow.take(query, due: UInt64(due + Double(index) * step), at: now)
             batch.put(queries.message(queries.rows[query]), id: id, at: index)
         }
         let sent = batch.send(count, to: flow.socket.descriptor)
@@ -111,6 +119,7 @@ private final class Flow {
     let socket: LoadSocket
     private var queries = [UInt32](repeating: free, count: 65_536)
     private var dues = [UInt64](repeating: 0, count: 65_536)
+    private var sendings = [UInt64](repeating: 0, count: 65_536)
     private var next: UInt16 = 0
     private var oldest: UInt16 = 0
     /// Queries without an answer.
@@ -121,10 +130,11 @@ private final class Flow {
     /// IDs from the oldest without an answer to the newest.
     var span: Int { Int(next &- oldest) }
 
-    func take(_ query: Int, due: UInt64) -> UInt16 {
+    func take(_ query: Int, due: UInt64, at now: UInt64) -> UInt16 {
         let id = next
         queries[Int(id)] = UInt32(query)
         dues[Int(id)] = due
+        sendings[Int(id)] = now
         next &+= 1
         outstanding += 1
         return id
@@ -146,12 +156,12 @@ private final class Flow {
         return (Int(query), dues[Int(id)])
     }
 
-    /// Gives up what was due before a moment; returns how many queries that were.
+    /// Gives up what was sent before a moment; returns how many queries that were.
     func expire(before moment: UInt64) -> UInt64 {
         var lost: UInt64 = 0
         while oldest != next {
             if queries[Int(oldest)] != Self.free {
-                guard dues[Int(oldest)] < moment else { break }
+                guard sendings[Int(oldest)] < moment else { break }
                 queries[Int(oldest)] = Self.free
                 outstanding -= 1
                 lost += 1

@@ -34,20 +34,22 @@ struct OctetQueue: ~Copyable {
     mutating func reserve(_ room: Int) {
         guard capacity - end < room else { return }
         let count = count
-        // To the front, into more memory if all of it is not enough.
-        let wanted = count + room
+        // To the front, into more memory if all of it is not enough: twice of it, or a client that sends an
+        // octet at a time would have all that came before copied for each.
+        var size = capacity
         var target = unsafe base
-        if capacity < wanted {
-            unsafe target = .allocate(capacity: wanted)
+        if capacity < count + room {
+            size = max(count + room, 2 * capacity)
+            unsafe target = .allocate(capacity: size)
             // Safe: just allocated with that size.
-            unsafe target?.initialize(repeating: 0, count: wanted)
+            unsafe target?.initialize(repeating: 0, count: size)
         }
         if let target = unsafe target, let base = unsafe base {
             // Safe: both hold `count` octets; `update` lets them overlap.
             unsafe target.update(from: base + start, count: count)
             if unsafe target != base { unsafe base.deallocate() }
         }
-        capacity = max(capacity, wanted)
+        capacity = size
         unsafe base = target
         start = 0
         end = count

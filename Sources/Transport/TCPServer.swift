@@ -3,6 +3,7 @@
 
 import Authority
 import Glibc
+import Synchronization
 
 /// The TCP thread, while it runs.
 struct TCPServer: Sendable {
@@ -28,9 +29,15 @@ struct TCPServer: Sendable {
             else { throw .cannotListen(socket.bound, .tcp, call: "epoll", code: errno) }
         }
         self.stopPipe = stopPipe
+        // Handed over, so that the thread's closure keeps none of them open.
+        let handover = Mutex(sockets)
         thread = try WorkerThread(name: "rhumb-tcp-0") {
+            let listeners = handover.withLock { sockets in
+                defer { sockets = [] }
+                return sockets
+            }
             let worker = TCPWorker(
-                listeners: sockets, poll: poll, limits: limits, publisher: publisher, seed: seed,
+                listeners: listeners, poll: poll, limits: limits, publisher: publisher, seed: seed,
                 counters: counters)
             worker.serve(until: stopPipe, patience: patience)
         }

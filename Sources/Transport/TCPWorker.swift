@@ -66,8 +66,10 @@ struct TCPWorker: ~Copyable {
     /// Serves until the stop is asked for; then lets connections finish for as long as `patience`.
     consuming func serve(until stop: StopPipe, patience: Duration) {
         while turn(until: nil) {}
-        // No more newcomers.
+        // No more newcomers, and no events of them, whoever else may have the sockets.
+        for listener in listeners { poll.remove(listener.descriptor) }
         listeners = []
+        restEnd = nil
         poll.remove(stop.reader)
         let end = monotonicNanoseconds() + nanoseconds(patience)
         for number in table.all { finish(number) }
@@ -110,7 +112,8 @@ struct TCPWorker: ~Copyable {
 
     private mutating func accept(from index: Int, atMost limit: Int) {
         guard index < listeners.count else { return }
-        for _ in 0..<limit {
+        var hasMadeRoom = false
+        for _ in 0..<limit + 1 {
             var storage = sockaddr_storage()
             // Safe: the storage has room for any address and outlives the call.
             let descriptor = unsafe cln_accept(listeners[index].descriptor, &storage)
@@ -118,9 +121,13 @@ struct TCPWorker: ~Copyable {
             case EAGAIN: return
             // Gone before we looked.
             case EINTR, ECONNABORTED: continue
+            case EMFILE where !hasMadeRoom, ENFILE where !hasMadeRoom,
+                ENOBUFS where !hasMadeRoom, ENOMEM where !hasMadeRoom:
+                makeRoom()
+                hasMadeRoom = true
+                continue
             case 1...:
                 // Else the kernel would tell of the same newcomer again and again.
-                if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(-descriptor) { makeRoom() }
                 return rest()
             default: break
             }
@@ -187,10 +194,15 @@ struct TCPWorker: ~Copyable {
         connections.close(number)
     }
 
-    /// Answers what has been received completely, then closes without waiting for the client.
+    /// Answers what has arrived completely, then closes without waiting for the client.
     private mutating func finish(_ number: Int) {
         connections[number].stream.phase = .finishing
-        if connections[number].stream.outbound.isEmpty { answer(number) }
+        guard connections[number].stream.outbound.isEmpty else { return }
+        // What nobody has read yet would make a reset of the close.
+        work(on: number)
+        if connections.contains(number), connections[number].stream.outbound.isEmpty {
+            answer(number)
+        }
     }
 
     /// Writes what waits to be taken, or else reads; and answers.

@@ -71,9 +71,10 @@ public struct ZoneRecords: RandomAccessCollection, Sendable {
 
     /// Makes room for the records of a text, so that they need not be moved while they become more.
     mutating func reserveCapacity(forText length: Int) {
-        // A short record has some 20 octets: "www A 192.0.2.1". What is not used costs nothing.
-        rows.reserveCapacity(length / 16)
-        octets.reserveCapacity(length + length / 2)
+        // A short record has some 20 octets: "www A 192.0.2.1". What is not used costs nothing, but a
+        // system that promises no more than it has may not give very much at once.
+        rows.reserveCapacity(Swift.min(length / 16, 1 << 22))
+        octets.reserveCapacity(Swift.min(length + length / 2, 1 << 27))
     }
 
     /// Adds a record.

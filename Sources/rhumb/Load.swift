@@ -92,7 +92,7 @@ struct Load: ParsableCommand {
         try require(family == "4" || family == "6", "--family is 4 or 6")
         try require(
             (1...QueryList.maximumCount).contains(draw), "--draw is 1 to \(QueryList.maximumCount)")
-        try require((rate ?? 1) > 0 && rate?.isFinite != false, "--rate is more than 0")
+        try require((0.1...1e8).contains(rate ?? 1), "--rate is from 0.1 to 100000000")
         try require(rate == nil || !tcp, "--rate is for UDP")
         try require(seconds > 0 && seconds <= 86_400, "--seconds is more than 0, at most a day")
         try require(LoadPlan.sockets.contains(sockets), "--sockets is 1 to 256")
