@@ -112,8 +112,10 @@ struct TCPWorker: ~Copyable {
 
     private mutating func accept(from index: Int, atMost limit: Int) {
         guard index < listeners.count else { return }
+        var left = limit
         var hasMadeRoom = false
-        for _ in 0..<limit + 1 {
+        while left > 0 {
+            left -= 1
             var storage = sockaddr_storage()
             // Safe: the storage has room for any address and outlives the call.
             let descriptor = unsafe cln_accept(listeners[index].descriptor, &storage)
@@ -121,10 +123,11 @@ struct TCPWorker: ~Copyable {
             case EAGAIN: return
             // Gone before we looked.
             case EINTR, ECONNABORTED: continue
-            case EMFILE where !hasMadeRoom, ENFILE where !hasMadeRoom,
-                ENOBUFS where !hasMadeRoom, ENOMEM where !hasMadeRoom:
+            case let code
+            where [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code) && !hasMadeRoom:
                 makeRoom()
                 hasMadeRoom = true
+                left += 1
                 continue
             case 1...:
                 // Else the kernel would tell of the same newcomer again and again.
