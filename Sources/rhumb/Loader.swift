@@ -219,9 +219,11 @@ struct Loader: Sendable {
         _ load: @escaping @Sendable (inout Diagnostics) -> Loaded?
     ) async throws -> (loaded: Loaded?, diagnostics: Diagnostics) {
         try await NIOThreadPool.singleton.runIfActive {
-            var diagnostics = Diagnostics()
-            let loaded = load(&diagnostics)
-            return (loaded, diagnostics)
+            givingWay {
+                var diagnostics = Diagnostics()
+                let loaded = load(&diagnostics)
+                return (loaded, diagnostics)
+            }
         }
     }
 
