@@ -66,8 +66,12 @@ struct TCPWorker: ~Copyable {
     /// Serves until the stop is asked for; then lets connections finish for as long as `patience`.
     consuming func serve(until stop: StopPipe, patience: Duration) {
         while turn(until: nil) {}
-        // No more newcomers, and no events of them, whoever else may have the sockets.
-        for listener in listeners { poll.remove(listener.descriptor) }
+        // No more newcomers, and no events of them, whoever else may have the sockets: without the
+        // shutdown the kernel would go on to complete connections that nobody accepts.
+        for listener in listeners {
+            poll.remove(listener.descriptor)
+            shutdown(listener.descriptor, Int32(SHUT_RDWR))
+        }
         listeners = []
         restEnd = nil
         poll.remove(stop.reader)
@@ -210,14 +214,14 @@ struct TCPWorker: ~Copyable {
 
     /// Writes what waits to be taken, or else reads; and answers.
     private mutating func work(on number: Int) {
-        guard connections[number].stream.outbound.isEmpty else {
+        if !connections[number].stream.outbound.isEmpty {
             if write(number) { answer(number) }
-            return
+        } else {
+            if !connections[number].stream.inbound.hasMemory {
+                swap(&spare, &connections[number].stream.inbound)
+            }
+            read(number)
         }
-        if !connections[number].stream.inbound.hasMemory {
-            swap(&spare, &connections[number].stream.inbound)
-        }
-        read(number)
         if connections.contains(number), connections[number].stream.inbound.isEmpty {
             takeBack(number)
         }

@@ -2,6 +2,7 @@
 // L36 of other servers' bugs: slots, leaked sockets, clients that never read, unbounded work.
 
 import Authority
+import CLinux
 import DNSWire
 import Glibc
 import Testing
@@ -34,6 +35,46 @@ import Transport
                 let each = (residentOctets() - before) / 64
                 #expect(each < TransportLimits.worstConnectionOctets, "\(each) octets")
             }
+            server.stop()
+        }
+    }
+
+    @Test("a client that took its answers late, and is idle then, has no memory kept for it")
+    func memoryOfLateReaders() async {
+        // In a process of its own: nothing else grows meanwhile.
+        await #expect(processExitsWith: .success) {
+            let publisher = SnapshotPublisher(try bigAnswerSnapshot())
+            let server = try startServer(publisher: publisher)
+            // More than both sides' buffers hold, so that the server has to wait for room.
+            let block = (UInt16(0)..<16).flatMap { framed(bigQuery(id: $0)) }
+            func idle(_ number: Int) throws -> TestSocket {
+                let client = try TestSocket(stream: true)
+                var octets: Int32 = 64 << 10
+                // Safe: the value lives through the call.
+                unsafe setsockopt(client.descriptor, SOL_SOCKET, SO_RCVBUF, &octets, 4)
+                let (source, target) = ("127.0.\(number % 8).1", "127.0.0.1")
+                for (text, port, connects) in [(source, 0, false), (target, server.port, true)] {
+                    let address = try #require(IPAddress(text))
+                    try #require(client.bindOrConnect(address, port, connects: connects) == 0)
+                }
+                let before = server.counters.tcp.answered
+                client.send(block)
+                try #require(eventually { server.counters.tcp.answered > before })
+                for _ in 0..<16 { try #require(client.receiveMessage()?.count == 65_535) }
+                return client
+            }
+            // The first ones warm up: code, caches, the allocator.
+            var clients = try (0..<32).map(idle)
+            cln_trim_memory()
+            let before = residentOctets()
+            clients += try (0..<128).map(idle)
+            // Its socket is the kernel's; here it is some hundred octets.
+            let isSmall = eventually {
+                cln_trim_memory()
+                return (residentOctets() - before) / 128 < 4_096
+            }
+            #expect(isSmall, "\((residentOctets() - before) / 128) octets each")
+            #expect(server.counters.tcp.open == clients.count)
             server.stop()
         }
     }

@@ -4,7 +4,8 @@ import Authority
 import DNSWire
 import Glibc
 import Testing
-import Transport
+
+@testable import Transport
 
 @Suite(.serialized) struct TCPTests {
     @Test("a query is answered over IPv4 and IPv6", arguments: ["127.0.0.1", "::1"])
@@ -365,6 +366,53 @@ import Transport
         #expect(busy.receive() == [])
         #expect(idle.receive() == [])
         #expect(server.counters.tcp.open == 0)
+    }
+
+    @Test("while it stops, a server refuses newcomers, and answers the queries that it has")
+    func stopRefusesNewcomers() throws {
+        let counters = TCPCounterCells()
+        // With a patience that no machine is too slow for.
+        let (server, port) = try tcpServer(patience: .seconds(60), counters)
+        let client = try TestSocket.connected(
+            to: "127.0.0.1", port: port, stream: true, timeoutMilliseconds: 10_000,
+            receiveBuffer: 4_096)
+        // Too much for the buffers: the server waits for the client to take answers.
+        let count = 12
+        client.send((0..<count).flatMap { framed(bigQuery(id: UInt16($0))) })
+        #expect(eventually { counters.current.answered >= 2 })
+        let address = try #require(IPAddress("127.0.0.1"))
+        let isRefused = {
+            guard let newcomer = try? TestSocket(stream: true) else { return false }
+            return newcomer.bindOrConnect(address, port, connects: true) != 0
+                && errno == ECONNREFUSED
+        }
+        #expect(!isRefused())
+        #expect(eventually { counters.current.accepted == 2 && counters.current.open == 1 })
+        let stopping = Thread { server.stop() }
+        #expect(eventually(isRefused))
+        // It is not over: the client has its place, and what it asked is not all answered.
+        #expect(counters.current.open == 1 && counters.current.answered < count)
+        for id in 0..<count {
+            let answer = try #require(client.receiveMessage())
+            #expect(answer.count == 65_535 && answer[1] == UInt8(id))
+        }
+        #expect(client.receive() == [])
+        stopping.join()
+        #expect(counters.current.open == 0 && counters.current.answered == count)
+    }
+
+    /// A TCP server alone, and its port; nobody else has its listener.
+    private func tcpServer(
+        patience: Duration, _ counters: TCPCounterCells
+    ) throws -> (TCPServer, UInt16) {
+        let any = ListenAddress(address: try #require(IPAddress("127.0.0.1")), port: 0)
+        let listener = OpenSocket(try .tcp(any, timeoutMilliseconds: 60_000))
+        let port = listener.bound.port
+        let server = try TCPServer(
+            sockets: [listener], limits: TransportLimits(),
+            publisher: SnapshotPublisher(try bigAnswerSnapshot()), seed: 1, patience: patience,
+            counters: counters)
+        return (server, port)
     }
 }
 
