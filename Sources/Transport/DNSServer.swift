@@ -33,6 +33,7 @@ public final class DNSServer: Sendable {
         var threads: [WorkerThread] = []
         var cells: [UDPCounterCells] = []
         var tcp: TCPServer?
+        var shortage: ReceiveBufferShortage?
     }
 
     private enum Phase { case new, running, ended }
@@ -60,6 +61,9 @@ public final class DNSServer: Sendable {
 
     /// Where the server listens, with the real ports, in the order given; empty before `start`.
     public var boundAddresses: [ListenAddress] { state.withLock { $0.bound } }
+
+    /// The UDP sockets that the kernel gave too little room; nil if all have enough, and before `start`.
+    public var receiveBufferShortage: ReceiveBufferShortage? { state.withLock { $0.shortage } }
 
     /// What has been done so far; may be asked at any time.
     public var counters: TransportCounters {
@@ -97,6 +101,8 @@ extension DNSServer {
             running.tcp = try TCPServer(
                 sockets: sockets.tcp, limits: limits, publisher: publisher, seed: seed,
                 patience: Self.stopPatience, counters: tcpCounters)
+            running.shortage = ReceiveBufferShortage(
+                sockets.udp.map { ($0.bound, $0.receiveBufferOctets) })
             for socket in sockets.udp { try addWorker(on: socket, to: &running) }
         } catch {
             end(running)

@@ -13,12 +13,15 @@ final class OpenSocket: Sendable {
     var descriptor: Int32 { socket.descriptor }
     /// Where it is bound; the port is the real one.
     var bound: ListenAddress { socket.bound }
+    /// As `ListeningSocket` has it.
+    var receiveBufferOctets: Int { socket.receiveBufferOctets }
 }
 
 /// An open, bound socket; closed when it goes.
 struct ListeningSocket: ~Copyable, Sendable {
     /// Room for about 10 ms of queries at a million a second (the kernel doubles this, and counts
     /// some 800 octets a query): a worker may lose the processor for that long and lose nothing.
+    /// With less than half of it operators are warned (`ReceiveBufferShortage`).
     static let wantedBufferOctets: Int32 = 4 << 20
     /// How long a worker sleeps without queries until it looks for a new snapshot or a stop.
     static let receiveTimeoutMilliseconds = 250
@@ -157,6 +160,18 @@ extension ListeningSocket {
         try socket.bindToAddress()
         try socket.check(listen(socket.descriptor, backlog), "listen")
         return socket
+    }
+
+    /// The room for what was received and not read, counted as it is asked for; 0 if the kernel does not
+    /// tell.
+    ///
+    /// The kernel doubles what it is asked for, for bookkeeping of its own, and tells that (socket(7)).
+    var receiveBufferOctets: Int {
+        var octets: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        // Safe: both live through the call.
+        let result = unsafe getsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &octets, &length)
+        return result == 0 ? Int(octets) / 2 : 0
     }
 
     /// Sets a buffer size as far as the system lets us: beyond its maximum with CAP_NET_ADMIN,

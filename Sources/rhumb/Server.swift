@@ -135,6 +135,7 @@ final class Server: Sendable {
         logger.notice("serving \(loaded.summary)")
         logger.notice(
             "listening on \(transport.boundAddresses.map(\.description).joined(separator: ", "))")
+        if let shortage = transport.receiveBufferShortage { logger.warning("\(shortage)") }
         await operations.listen(loaded.settings.control)
     }
 
