@@ -120,7 +120,7 @@ let package = Package(
         .testTarget(
             name: "RhumbTests",
             dependencies: [
-                "rhumb", "Settings", "Steering", "Health", "Authority", "TestSupport",
+                "rhumb", "Settings", "Steering", "Health", "Authority", "Load", "TestSupport",
             ],
             swiftSettings: reviewed),
         .testTarget(
@@ -132,7 +132,9 @@ let package = Package(
             swiftSettings: reviewed),
         .testTarget(
             name: "LoadTests",
-            dependencies: ["DNSWire", "Settings", "Geo", "Load", "TestSupport"],
+            dependencies: [
+                "DNSWire", "Settings", "Geo", "Authority", "Transport", "Load", "TestSupport",
+            ],
             swiftSettings: reviewed),
         .testTarget(
             name: "TransportTests",

@@ -1,6 +1,7 @@
-// What a load is, and what came of it.
+// How a load asks, and why one can't.
 
 public import DNSWire
+import Glibc
 
 /// How to ask.
 public struct LoadPlan: Sendable {
@@ -14,9 +15,11 @@ public struct LoadPlan: Sendable {
     /// Queries a second, sent when they are due whatever comes back; nil keeps `inFlight` of them
     /// on their way (UDP).
     public var rate: Double?
-    /// Queries on their way at a time, over all sockets or on the one TCP connection.
+    /// Queries on their way at a time, over all sockets or on the one TCP connection, where there is no
+    /// `rate`.
     public var inFlight = 128
-    /// UDP sockets, each with a port of its own, which is what a server spreads over its workers.
+    /// UDP sockets, each with a port of its own, which is what a server spreads over its workers; no
+    /// more are opened than there are queries on their way.
     public var sockets = 4
     /// How long to send.
     public var seconds = 10.0
@@ -31,52 +34,13 @@ public struct LoadPlan: Sendable {
         self.server = server
         self.port = port
     }
-}
 
-/// What came of a load.
-public struct LoadResult: Sendable {
-    /// From the first query to the last answer, or to the end of the patience for it.
-    public var seconds = 0.0
-    public var sent: UInt64 = 0
-    /// Answers in time, wrong ones included.
-    public var answered: UInt64 = 0
-    /// Queries without an answer in time.
-    public var lost: UInt64 = 0
-    /// Open loop: queries that were due before the end and could not be sent.
-    public var unsent: UInt64 = 0
-    /// Answers that nobody waited for: late, or twice.
-    public var stray: UInt64 = 0
-    /// Answers with TC.
-    public var truncated: UInt64 = 0
-    /// Octets of all answers.
-    public var octets: UInt64 = 0
-    /// Answers by their response code's lower four bits.
-    public var codes = [UInt64](repeating: 0, count: 16)
-    /// By `AnswerFault`.
-    public var faults = [UInt64](repeating: 0, count: AnswerFault.allCases.count)
-    /// TCP: connections opened, and those that failed before their queries were answered.
-    public var connections: UInt64 = 0
-    public var failedConnections: UInt64 = 0
-    /// From when a query was due to its answer: in a closed loop when it was sent.
-    public var latencies = LatencyHistogram()
-
-    public init() {}
-
-    /// Answers that are not what was expected.
-    public var wrong: UInt64 { faults.reduce(0, +) }
-
-    /// Counts an answer to a query of the list.
-    mutating func count(
-        _ answer: Span<UInt8>, to query: Span<UInt8>, _ row: QueryList.Row, after latency: UInt64
-    ) {
-        answered += 1
-        octets += UInt64(answer.count)
-        latencies.add(nanoseconds: latency)
-        if answer.count >= 4 {
-            codes[Int(answer[3] & 0x0F)] += 1
-            if answer[2] & 0x02 != 0 { truncated += 1 }
-        }
-        if let fault = fault(of: answer, to: query, row) { faults[Int(fault.rawValue)] += 1 }
+    /// How many queries each UDP socket may have on their way: all of them together as many as the plan
+    /// says, shared as equally as whole numbers are.
+    var shares: [Int] {
+        guard rate == nil else { return Array(repeating: .max, count: sockets) }
+        let count = min(sockets, inFlight)
+        return (0..<count).map { inFlight / count + ($0 < inFlight % count ? 1 : 0) }
     }
 }
 
@@ -84,8 +48,31 @@ public struct LoadResult: Sendable {
 public struct LoadError: Error, CustomStringConvertible {
     public let description: String
 
-    init(_ call: String, _ code: Int32, _ plan: LoadPlan) {
+    init(_ text: String, _ plan: LoadPlan) {
         let server = plan.server.family == .ipv6 ? "[\(plan.server)]" : "\(plan.server)"
-        description = "\(server):\(plan.port): \(call): \(systemMessage(code))"
+        description = "\(server):\(plan.port): \(text)"
+    }
+
+    /// - Parameters:
+    ///   - call: what failed.
+    ///   - code: the errno.
+    init(_ call: String, _ code: Int32, _ plan: LoadPlan) {
+        self.init("\(call): \(Self.reason(code, plan))", plan)
+    }
+
+    /// The system's words for an error, with the cure where it is known.
+    private static func reason(_ code: Int32, _ plan: LoadPlan) -> String {
+        let words = systemMessage(code)
+        return switch code {
+        case ECONNREFUSED: "\(words); nothing listens there: is the server running, on that port?"
+        case ENETUNREACH, EHOSTUNREACH: "\(words); is the address right?"
+        // What a connect and a receive say whose time is up.
+        case EINPROGRESS, EAGAIN: "nothing came back within \(plan.patienceMilliseconds) ms"
+        case EADDRNOTAVAIL:
+            "no port is left here: each closed connection keeps its own for a minute; ask for more "
+                + "queries on a connection, or for fewer seconds"
+        case EMFILE: "\(words); raise the limit (ulimit -n) or use fewer sockets"
+        default: words
+        }
     }
 }

@@ -42,6 +42,18 @@ final class LoadSocket {
     /// not turned Nagle's algorithm off would wait for it, and be measured asleep.
     func acknowledgeAtOnce() { set(SOL_TCP, TCP_QUICKACK, 1) }
 
+    /// Datagrams that arrived and found no room; 0 where the kernel doesn't tell (before Linux 4.12).
+    var dropped: UInt64 {
+        // SO_MEMINFO, and SK_MEMINFO_DROPS of linux/sock_diag.h.
+        let option: Int32 = 55
+        let drops = 8
+        var counts = [UInt32](repeating: 0, count: drops + 1)
+        var length = socklen_t(counts.count * MemoryLayout<UInt32>.size)
+        // Safe: the length is that of the array.
+        let result = unsafe getsockopt(descriptor, SOL_SOCKET, option, &counts, &length)
+        return result == 0 ? UInt64(counts[drops]) : 0
+    }
+
     @discardableResult
     private func set(_ level: Int32, _ option: Int32, _ value: Int32) -> Bool {
         var value = value

@@ -45,17 +45,22 @@ public struct Question: Hashable, Sendable {
     public static func read(
         _ text: String, file: String, _ diagnostics: inout Diagnostics
     ) -> [Question] {
+        read(text, file: file, atMost: QueryList.maximumCount, &diagnostics)
+    }
+
+    static func read(
+        _ text: String, file: String, atMost limit: Int, _ diagnostics: inout Diagnostics
+    ) -> [Question] {
         var questions: [Question] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
-            .enumerated()
-        {
-            let words = line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" || $0 == "\r" }
+        // CR and LF together are one character.
+        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        for (index, line) in lines.enumerated() {
+            let words = line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" }
             guard !words.isEmpty else { continue }
             let position = SourcePosition(file: file, line: index + 1, column: 1)
-            guard questions.count < QueryList.maximumCount else {
-                diagnostics.error(
-                    at: position, "more than \(QueryList.maximumCount) questions; leave some out")
-                break
+            guard questions.count < limit else {
+                diagnostics.error(at: position, "more than \(limit) questions; leave some out")
+                return questions
             }
             let expectation =
                 words.count < 3
@@ -106,12 +111,14 @@ public final class QueryList: Sendable {
     /// - Parameters:
     ///   - clients: the prefixes to disclose (RFC 7871); none sends no option.
     ///   - dnssecOK: whether to ask for signatures.
-    /// - Precondition: at least one question.
+    /// - Precondition: at least one question, and no more than `maximumCount` of either, which is what
+    ///   their readers see to.
     public init(_ questions: [Question], clients: [IPNetwork] = [], dnssecOK: Bool = false) {
         precondition(!questions.isEmpty, "a load asks something")
         var rows: [Row] = []
         var octets: [UInt8] = []
-        let count = min(max(questions.count, clients.count), Self.maximumCount)
+        let count = max(questions.count, clients.count)
+        precondition(count <= Self.maximumCount, "a load has a limit, and its readers tell")
         for index in 0..<count {
             let question = questions[index % questions.count]
             let client = clients.isEmpty ? nil : clients[index % clients.count]

@@ -6,9 +6,11 @@ public import Geo
 /// Draws client prefixes as resolvers disclose them: /24 for IPv4, /56 for IPv6 (RFC 7871, section
 /// 11.1).
 public struct RandomClients {
-    /// Draws for each prefix wanted until the database is taken for empty: City databases know four
-    /// of five public addresses, and a small one of a few networks still is found.
-    private static let drawsPerClient = 2_000
+    /// Draws until a database of which nothing was found is taken for empty: some tenths of a second.
+    static let drawsAtLeast = 1_000_000
+    /// Draws more for each prefix found: City databases know four of five public addresses, and one
+    /// that knows one in thousands is still good for as many clients as are wanted.
+    static let drawsPerClient = 2_000
 
     private var random: SeededGenerator
 
@@ -18,14 +20,20 @@ public struct RandomClients {
     /// IPv4 prefixes of /24 drawn from all public addresses of which the database knows the place;
     /// fewer than wanted if it hardly knows any.
     public mutating func ipv4(_ count: Int, from database: LocationDatabase) -> [IPNetwork] {
+        ipv4(count) { database.location(of: $0).location != nil }
+    }
+
+    /// The same of addresses that somebody knows.
+    mutating func ipv4(_ count: Int, where isKnown: (IPAddress) -> Bool) -> [IPNetwork] {
         var clients: [IPNetwork] = []
-        var draws = count.multipliedReportingOverflow(by: Self.drawsPerClient).partialValue
-        while clients.count < count, draws > 0 {
-            draws -= 1
+        var draws = 0
+        while clients.count < count,
+            draws < Self.drawsAtLeast + Self.drawsPerClient * clients.count
+        {
+            draws += 1
             // 1.0.0.0 to 223.255.255.255 is where unicast is.
             let address = IPAddress(ipv4: UInt32.random(in: 1 << 24..<224 << 24, using: &random))
-            guard database.location(of: address).location != nil,
-                let network = IPNetwork(address.masked(to: 24), length: 24)
+            guard isKnown(address), let network = IPNetwork(address.masked(to: 24), length: 24)
             else { continue }
             clients.append(network)
         }

@@ -19,6 +19,8 @@ struct TCPLoad: ~Copyable {
     private var filled = 0
     /// The queries of the round on its way, by ID; -1 for those answered.
     private var waiting: [Int] = []
+    /// Whether the last connection brought all answers to a round of queries.
+    private var answeredLast = false
 
     init(_ plan: LoadPlan, _ queries: QueryList) {
         self.plan = plan
@@ -26,43 +28,48 @@ struct TCPLoad: ~Copyable {
     }
 
     /// Asks for as long as the plan says and returns the counts.
-    consuming func run() throws(LoadError) -> LoadResult {
+    ///
+    /// - Throws: if connections fail one after the other, while nothing has been answered.
+    consuming func run(until isStopped: () -> Bool) throws(LoadError) -> LoadResult {
         let start = monotonicNanoseconds()
         let end = start + UInt64(plan.seconds * 1e9)
         var failures = 0
-        while monotonicNanoseconds() < end {
-            let socket: LoadSocket
+        while monotonicNanoseconds() < end, !isStopped() {
             do {
-                socket = try LoadSocket(plan, isStream: true)
-            } catch {
-                failures += 1
-                result.failedConnections += 1
-                if result.connections == 0 || failures > Self.failureLimit { throw error }
-                continue
-            }
-            result.connections += 1
-            filled = 0
-            var left = plan.queriesPerConnection ?? .max
-            failures += 1
-            while left > 0, monotonicNanoseconds() < end {
-                let count = min(left, plan.inFlight)
-                guard exchange(count, socket) else {
-                    result.failedConnections += 1
-                    break
-                }
+                try ask(until: { monotonicNanoseconds() >= end || isStopped() })
                 failures = 0
-                left -= count
-            }
-            guard failures <= Self.failureLimit else {
-                throw LoadError("the answers", ECONNRESET, plan)
+            } catch {
+                result.failedConnections += 1
+                failures = answeredLast ? 0 : failures + 1
+                if result.connections > 0, failures < Self.failureLimit { continue }
+                guard result.answered > 0 else { throw error }
+                result.failure = error
+                break
             }
         }
         result.seconds = Double(monotonicNanoseconds() - start) / 1e9
         return result
     }
 
-    /// Writes so many queries and reads their answers; false if the connection ended before.
-    private mutating func exchange(_ count: Int, _ socket: LoadSocket) -> Bool {
+    /// Asks over one connection until it has had its queries.
+    private mutating func ask(until isOver: () -> Bool) throws(LoadError) {
+        answeredLast = false
+        let socket = try LoadSocket(plan, isStream: true)
+        result.connections += 1
+        filled = 0
+        var left = plan.queriesPerConnection ?? .max
+        while left > 0, !isOver() {
+            let count = min(left, plan.inFlight)
+            try exchange(count, socket)
+            answeredLast = true
+            left -= count
+        }
+    }
+
+    /// Writes so many queries and reads their answers.
+    ///
+    /// - Throws: if the connection ends before they are there, or their time is up.
+    private mutating func exchange(_ count: Int, _ socket: LoadSocket) throws(LoadError) {
         outgoing.removeAll(keepingCapacity: true)
         waiting.removeAll(keepingCapacity: true)
         for id in 0..<count {
@@ -78,16 +85,21 @@ struct TCPLoad: ~Copyable {
             nextQuery = (nextQuery + 1) % queries.count
         }
         let start = monotonicNanoseconds()
+        let end = start + UInt64(plan.patienceMilliseconds) * 1_000_000
         result.sent += UInt64(count)
         var left = count
-        if write(socket.descriptor) {
-            while left > 0, read(socket) { left -= take(since: start) }
+        // However much comes that answers nothing.
+        var fault = write(socket.descriptor)
+        while fault == nil, left > 0 {
+            fault = monotonicNanoseconds() < end ? read(socket) : EAGAIN
+            if fault == nil { left -= take(since: start) }
         }
         result.lost += UInt64(left)
-        return left == 0
+        if let fault { throw LoadError("TCP", fault, plan) }
     }
 
-    private mutating func write(_ descriptor: Int32) -> Bool {
+    /// Writes all queries; returns the errno if it can't.
+    private func write(_ descriptor: Int32) -> Int32? {
         var written = 0
         while written < outgoing.count {
             let done = unsafe outgoing.withUnsafeBytes { octets in
@@ -96,13 +108,14 @@ struct TCPLoad: ~Copyable {
                     descriptor, octets.baseAddress.map { unsafe $0 + written },
                     octets.count - written, Int32(MSG_NOSIGNAL))
             }
-            guard done > 0 else { return false }
-            written += done
+            guard done > 0 || errno == EINTR else { return errno }
+            written += max(0, done)
         }
-        return true
+        return nil
     }
 
-    private mutating func read(_ socket: LoadSocket) -> Bool {
+    /// Reads once; returns the errno if it can't. The server's end counts as a reset, as it came too soon.
+    private mutating func read(_ socket: LoadSocket) -> Int32? {
         socket.acknowledgeAtOnce()
         let start = filled
         let got = unsafe incoming.withUnsafeMutableBytes { octets in
@@ -111,9 +124,9 @@ struct TCPLoad: ~Copyable {
                 socket.descriptor, octets.baseAddress.map { unsafe $0 + start },
                 octets.count - start, 0)
         }
-        guard got > 0 else { return false }
-        filled += got
-        return true
+        if got > 0 { filled += got }
+        if got == 0 { return ECONNRESET }
+        return got > 0 || errno == EINTR ? nil : errno
     }
 
     /// Counts the whole answers that have arrived; returns how many queries they answer.
@@ -148,10 +161,15 @@ struct TCPLoad: ~Copyable {
     }
 }
 
-/// Runs a load; takes as long as the plan says.
+/// Runs a load; takes as long as the plan says, and as answers to the last queries do.
 ///
 /// Blocks the calling thread, which it keeps busy over UDP.
-public func runLoad(_ plan: LoadPlan, _ queries: QueryList) throws(LoadError) -> LoadResult {
-    if plan.overTCP { return try TCPLoad(plan, queries).run() }
-    return try UDPLoad(plan, queries).run()
+///
+/// - Parameter isStopped: asked all the time; true ends it before.
+/// - Throws: if the server can't be reached.
+public func runLoad(
+    _ plan: LoadPlan, _ queries: QueryList, until isStopped: () -> Bool = { false }
+) throws(LoadError) -> LoadResult {
+    if plan.overTCP { return try TCPLoad(plan, queries).run(until: isStopped) }
+    return try UDPLoad(plan, queries).run(until: isStopped)
 }

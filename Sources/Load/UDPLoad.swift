@@ -9,31 +9,36 @@ import Glibc
 /// One run.
 struct UDPLoad: ~Copyable {
     private let plan: LoadPlan
+    private let patience: UInt64
     private let queries: QueryList
     private var flows: [Flow] = []
     private var nextQuery = 0
+    /// What the kernel said last instead of taking or giving datagrams; 0 for nothing.
+    private var refusal: Int32 = 0
 
     init(_ plan: LoadPlan, _ queries: QueryList) throws(LoadError) {
         self.plan = plan
         self.queries = queries
-        for _ in 0..<plan.sockets {
-            flows.append(Flow(try LoadSocket(plan, isStream: false)))
+        patience = UInt64(plan.patienceMilliseconds) * 1_000_000
+        for share in plan.shares {
+            flows.append(Flow(try LoadSocket(plan, isStream: false), share))
         }
     }
 
     /// Sends for as long as the plan says, waits for what is still on its way, and returns the counts.
-    consuming func run() -> LoadResult {
+    ///
+    /// - Throws: if nothing listens there, while nothing has been answered.
+    consuming func run(until isStopped: () -> Bool) throws(LoadError) -> LoadResult {
         var batch = LoadBatch()
         var result = LoadResult()
         let start = monotonicNanoseconds()
-        let end = start + UInt64(plan.seconds * 1e9)
-        let patience = UInt64(plan.patienceMilliseconds) * 1_000_000
-        let step = plan.rate.map { 1e9 / $0 }
-        var due = Double(start)
+        var end = start + UInt64(plan.seconds * 1e9)
+        var schedule = plan.rate.map { Schedule(due: Double(start), step: 1e9 / $0) }
         var turn = 0
         var last = start
         while true {
             let now = monotonicNanoseconds()
+            if now < end, isStopped() { end = now }
             let isOver = now >= end
             if isOver, flows.allSatisfy({ $0.outstanding == 0 }) || now >= end + patience { break }
             let flow = flows[turn]
@@ -42,31 +47,46 @@ struct UDPLoad: ~Copyable {
                 last = monotonicNanoseconds()
             }
             result.lost += flow.expire(before: now < patience ? 0 : now - patience)
-            guard !isOver else { continue }
-            if let step {
-                var behind = Double(now) - due
-                guard behind >= 0 else { continue }
-                if behind > Double(patience) {
-                    // Too late to be of the rate: this side can't keep it up.
-                    let skipped = ((behind - Double(patience)) / step).rounded(.up)
-                    result.unsent += UInt64(skipped)
-                    due += skipped * step
-                    behind = Double(now) - due
+            if !isOver {
+                if var current = schedule {
+                    sendDue(&current, on: flow, &batch, &result, at: now)
+                    schedule = current
+                } else {
+                    result.sent += UInt64(
+                        send(
+                            on: flow, &batch, atMost: flow.share - flow.outstanding,
+                            due: Double(now), step: 0, at: now))
                 }
-                let sent = send(
-                    on: flow, &batch, atMost: Int(behind / step) + 1, due: due, step: step, at: now)
-                result.sent += UInt64(sent)
-                due += Double(sent) * step
-            } else {
-                let room = max(1, plan.inFlight / flows.count) - flow.outstanding
-                result.sent += UInt64(
-                    send(on: flow, &batch, atMost: room, due: Double(now), step: 0, at: now))
+            }
+            if refusal != 0 {
+                guard result.answered > 0 else { throw LoadError("UDP", refusal, plan) }
+                result.unreachable += 1
+                refusal = 0
             }
         }
-        if let step, due < Double(end) { result.unsent += UInt64((Double(end) - due) / step) }
-        for flow in flows { result.lost += UInt64(flow.outstanding) }
-        result.seconds = Double(last - start) / 1e9
+        if let schedule { result.unsent += schedule.left(until: end) }
+        for flow in flows {
+            result.lost += UInt64(flow.outstanding)
+            result.dropped += flow.socket.dropped
+        }
+        result.seconds = Double(max(last, end) - start) / 1e9
         return result
+    }
+
+    /// Open loop: sends what is due, up to a batch.
+    private mutating func sendDue(
+        _ schedule: inout Schedule, on flow: Flow, _ batch: inout LoadBatch,
+        _ result: inout LoadResult, at now: UInt64
+    ) {
+        // What waited for longer than answers are waited for is of another rate.
+        result.unsent += schedule.giveUp(before: Double(now) - Double(patience))
+        let sent = send(
+            on: flow, &batch, atMost: schedule.count(at: Double(now)), due: schedule.due,
+            step: schedule.step, at: now)
+        result.sent += UInt64(sent)
+        let lateness = Double(LoadResult.lateMilliseconds) * 1e6
+        result.late += UInt64(min(sent, schedule.count(at: Double(now) - lateness)))
+        schedule.due += Double(sent) * schedule.step
     }
 
     /// Sends up to a batch of queries; returns how many left.
@@ -81,17 +101,26 @@ struct UDPLoad: ~Copyable {
             let id = flow.take(query, due: UInt64(due + Double(index) * step), at: now)
             batch.put(queries.message(queries.rows[query]), id: id, at: index)
         }
-        let sent = batch.send(count, to: flow.socket.descriptor)
+        let sent = note(batch.send(count, to: flow.socket.descriptor))
         for _ in sent..<count { flow.untake() }
         nextQuery = (nextQuery + sent) % queries.count
         return sent
     }
 
+    /// Takes what a call returned, a count or a negative errno; returns the count, and keeps the errno
+    /// unless it is one of a socket that just has nothing, or no room.
+    private mutating func note(_ returned: Int) -> Int {
+        if returned >= 0 { return returned }
+        let passing = [EAGAIN, EINTR, ENOBUFS, ENOMEM]
+        if !passing.contains(Int32(-returned)) { refusal = Int32(-returned) }
+        return 0
+    }
+
     /// Takes what has arrived on a socket; returns how many datagrams that were.
-    private func receive(
+    private mutating func receive(
         _ flow: Flow, _ batch: inout LoadBatch, _ result: inout LoadResult
     ) -> Int {
-        let count = batch.receive(from: flow.socket.descriptor)
+        let count = note(batch.receive(from: flow.socket.descriptor))
         guard count > 0 else { return 0 }
         let now = monotonicNanoseconds()
         for index in 0..<count {
@@ -108,6 +137,31 @@ struct UDPLoad: ~Copyable {
     }
 }
 
+/// When the queries of an open loop are due, in nanoseconds.
+private struct Schedule {
+    /// The next one's moment, and the time between two.
+    var due: Double
+    let step: Double
+
+    /// How many are due by a moment and not sent.
+    func count(at moment: Double) -> Int {
+        moment < due ? 0 : Int((moment - due) / step) + 1
+    }
+
+    /// How many were due before the end and will not be sent, but for one that just came due.
+    func left(until end: UInt64) -> UInt64 {
+        due < Double(end) ? UInt64((Double(end) - due) / step) : 0
+    }
+
+    /// Gives up what was due before a moment; returns how many queries that are.
+    mutating func giveUp(before moment: Double) -> UInt64 {
+        guard due < moment else { return 0 }
+        let count = ((moment - due) / step).rounded(.up)
+        due += count * step
+        return UInt64(count)
+    }
+}
+
 /// One socket and the queries on their way over it: IDs are given out in order, so the oldest is
 /// always the next to be lost.
 private final class Flow {
@@ -117,6 +171,8 @@ private final class Flow {
     private static let free = UInt32.max
 
     let socket: LoadSocket
+    /// How many queries it may have on their way.
+    let share: Int
     private var queries = [UInt32](repeating: free, count: 65_536)
     private var dues = [UInt64](repeating: 0, count: 65_536)
     private var sendings = [UInt64](repeating: 0, count: 65_536)
@@ -125,7 +181,10 @@ private final class Flow {
     /// Queries without an answer.
     private(set) var outstanding = 0
 
-    init(_ socket: LoadSocket) { self.socket = socket }
+    init(_ socket: LoadSocket, _ share: Int) {
+        self.socket = socket
+        self.share = share
+    }
 
     /// IDs from the oldest without an answer to the newest.
     var span: Int { Int(next &- oldest) }
@@ -213,18 +272,17 @@ private struct LoadBatch: ~Copyable {
         unsafe parts[slot].iov_len = message.count
     }
 
-    /// Sends the first slots; returns how many the kernel took.
+    /// Sends the first slots; returns how many the kernel took, or a negative errno.
     func send(_ count: Int, to descriptor: Int32) -> Int {
         // Safe: the headers describe memory of this batch.
-        max(0, Int(unsafe cln_send(descriptor, messages, UInt32(min(count, Self.capacity)))))
+        Int(unsafe cln_send(descriptor, messages, UInt32(min(count, Self.capacity))))
     }
 
-    /// Takes what has arrived, without waiting; returns how many datagrams.
+    /// Takes what has arrived, without waiting; returns how many datagrams, or a negative errno.
     mutating func receive(from descriptor: Int32) -> Int {
         // Safe: the headers describe memory of this batch.
         for slot in 0..<Self.capacity { unsafe parts[slot].iov_len = Self.room }
-        return max(
-            0, Int(unsafe cln_receive(descriptor, messages, UInt32(Self.capacity), false)))
+        return Int(unsafe cln_receive(descriptor, messages, UInt32(Self.capacity), false))
     }
 
     /// What was received into a slot.

@@ -1,5 +1,5 @@
-// The pure parts of a load: what is asked, what is counted, what passes for an answer. A load against
-// a server is in TransportTests' neighbourhood: `scripts/test-server`.
+// The pure parts of a load: what is asked, what is counted, what passes for an answer. `UDPLoadTests`
+// and `TCPLoadTests` have the loops.
 
 import DNSWire
 import Settings
@@ -38,6 +38,177 @@ struct QuestionTests {
         #expect(Question.read("a.example A\n\(line)", file: "q", &diagnostics).count == 1)
         let text = diagnostics.sorted.map(\.description).joined()
         #expect(text.hasPrefix("q:2:1: error: a question is NAME TYPE [EXPECTATION]"))
+    }
+}
+
+@Suite("What a file may hold")
+struct FileTests {
+    @Test("lines may end in CR and LF", arguments: ["\n", "\r\n", "\r"])
+    func lineEnds(end: String) throws {
+        var diagnostics = Diagnostics()
+        let questions = Question.read(
+            ["a. A", "", "b. AAAA NXDOMAIN # none", "c. MX", ""].joined(separator: end), file: "q",
+            &diagnostics)
+        let clients = ClientList.read(
+            ["192.0.2.0/24", "", "2001:db8::1 # one", ""].joined(separator: end), file: "c",
+            &diagnostics)
+        #expect(diagnostics.sorted.map(\.description) == [])
+        #expect(questions.map(\.type) == [.a, .aaaa, RecordType(15)])
+        #expect(questions[1].expectation == .nxdomain)
+        #expect(clients == [IPNetwork("192.0.2.0/24"), IPNetwork("2001:db8::1")])
+    }
+
+    @Test("one line more than there may be is an error that names the limit")
+    func limits() {
+        for count in 2...4 {
+            var diagnostics = Diagnostics()
+            let questions = Question.read(
+                String(repeating: "a. A\n", count: count), file: "q", atMost: 3, &diagnostics)
+            let clients = ClientList.read(
+                String(repeating: "::1\n", count: count), file: "c", atMost: 3, &diagnostics)
+            #expect(questions.count == min(count, 3) && clients.count == min(count, 3))
+            #expect(
+                diagnostics.sorted.map(\.description)
+                    == (count < 4
+                        ? []
+                        : [
+                            "c:4:1: error: more than 3 clients; leave some out",
+                            "q:4:1: error: more than 3 questions; leave some out",
+                        ]))
+        }
+    }
+
+    @Test(
+        "a line that is no client is reported with its place and what one looks like",
+        arguments: ["a.example", "192.0.2.1/24", "192.0.2.0/33", "::1 ::2", "0.0.0.0/0", "::/0"])
+    func reportsClients(line: String) {
+        var diagnostics = Diagnostics()
+        #expect(ClientList.read("::1\n\(line)\n", file: "c", &diagnostics).count == 1)
+        let text = diagnostics.sorted.map(\.description).joined()
+        #expect(text.hasPrefix("c:2:1: error: a client is ADDRESS[/LENGTH], as 192.0.2.1"))
+    }
+
+    @Test("a file without clients is an error: else nothing would be disclosed")
+    func noClients() {
+        var diagnostics = Diagnostics()
+        #expect(ClientList.read("# none\n\n", file: "c", &diagnostics).isEmpty)
+        #expect(
+            diagnostics.sorted.map(\.description)
+                == ["c: error: no clients in it; write one a line, as 192.0.2.0/24"])
+    }
+}
+
+@Suite("Clients drawn")
+struct RandomClientsTests {
+    @Test("drawing ends where nobody knows any place")
+    func emptyDatabase() {
+        var random = RandomClients(seed: 1)
+        var asked = 0
+        let drawn = random.ipv4(QueryList.maximumCount) { _ in
+            asked += 1
+            return false
+        }
+        #expect(drawn.isEmpty)
+        #expect(asked == RandomClients.drawsAtLeast)
+    }
+
+    @Test(
+        "where one in a thousand is known, all that are wanted are found; where one in 65,536, some"
+    )
+    func sparseDatabase() {
+        var random = RandomClients(seed: 1)
+        #expect(random.ipv4(200) { $0.ipv4Bits % 1_000 == 0 }.count == 200)
+        let few = random.ipv4(200) { $0.ipv4Bits % 65_536 == 0 }
+        #expect((1..<200).contains(few.count))
+    }
+
+    @Test("clients are prefixes of /24 within unicast, and the same for the same seed")
+    func prefixes() {
+        var (one, other) = (RandomClients(seed: 7), RandomClients(seed: 7))
+        let drawn = one.ipv4(1_000) { _ in true }
+        #expect(drawn == other.ipv4(1_000) { _ in true })
+        #expect(Set(drawn).count > 990)
+        for client in drawn {
+            #expect(client.length == 24 && (1..<224).contains(client.address.ipv4Bits >> 24))
+        }
+    }
+}
+
+@Suite("Plans")
+struct LoadPlanTests {
+    @Test(
+        "sockets share the queries on their way, and none is opened without any",
+        arguments: [
+            (7, 4, [2, 2, 2, 1]), (7, 3, [3, 2, 2]), (128, 4, [32, 32, 32, 32]), (2, 4, [1, 1]),
+            (1, 256, [1]), (5, 1, [5]),
+        ])
+    func shares(inFlight: Int, sockets: Int, shares: [Int]) throws {
+        var plan = LoadPlan(server: try #require(IPAddress("::1")), port: 53)
+        plan.inFlight = inFlight
+        plan.sockets = sockets
+        #expect(plan.shares == shares)
+        plan.rate = 1
+        #expect(plan.shares.count == sockets)
+    }
+}
+
+@Suite("Limits")
+struct LimitTests {
+    struct Row: CustomTestStringConvertible, Sendable {
+        let what: String
+        var rate: Double? = 1_000
+        let result: @Sendable (inout LoadResult) -> Void
+        /// What each begins with.
+        let limits: [String]
+        var testDescription: String { what }
+    }
+
+    static let rows: [Row] = [
+        Row(what: "nothing", result: { _ in }, limits: []),
+        Row(
+            what: "accidents", result: { ($0.late, $0.unsent, $0.lost) = (50, 40, 90) }, limits: []),
+        Row(
+            what: "sent late", result: { $0.late = 4_300 },
+            limits: [
+                "this side, not the server: 43 % of the queries were sent more than 10 ms after"
+            ]),
+        Row(
+            what: "not sent", result: { ($0.unsent, $0.sent) = (9_900, 100) },
+            limits: ["this side, not the server: 99 % of the queries"]),
+        Row(
+            what: "lost", result: { ($0.lost, $0.answered) = (2_000, 8_000) },
+            limits: [
+                "the server, or the way to it: it answered 800 of the 1000 queries a second that"
+            ]),
+        Row(
+            what: "lost, and those hold up others",
+            result: { ($0.lost, $0.answered, $0.late) = (2_000, 8_000, 5_000) },
+            limits: ["the server, or the way to it: it answered 800 of the 1000"]),
+        Row(
+            what: "both", result: { ($0.lost, $0.answered, $0.late) = (500, 9_500, 5_000) },
+            limits: ["the server, or the way", "this side, not the server: 50 %"]),
+        Row(
+            what: "dropped here",
+            result: { ($0.lost, $0.answered, $0.dropped) = (2_000, 8_000, 2_001) },
+            limits: ["this side, not the server: 2001 answers came and found no room"]),
+        Row(
+            what: "lost by a closed loop", rate: nil,
+            result: { ($0.lost, $0.answered) = (2_000, 8_000) }, limits: []),
+        Row(
+            what: "none answered", rate: nil, result: { ($0.lost, $0.answered) = (10_000, 0) },
+            limits: ["no answer came: is it a DNS server, and does the network let UDP through?"]),
+    ]
+
+    @Test("what kept a load from its rate is told in plain words", arguments: rows)
+    func limits(row: Row) throws {
+        var plan = LoadPlan(server: try #require(IPAddress("::1")), port: 53)
+        plan.rate = row.rate
+        var result = LoadResult()
+        (result.sent, result.answered, result.seconds) = (10_000, 10_000, 10)
+        row.result(&result)
+        let limits = result.limits(of: plan)
+        #expect(limits.count == row.limits.count, "\(limits)")
+        for (limit, start) in zip(limits, row.limits) { #expect(limit.hasPrefix(start)) }
     }
 }
 

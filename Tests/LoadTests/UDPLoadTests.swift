@@ -1,0 +1,201 @@
+// The load over UDP against a responder that answers as a row says: whatever becomes of queries, each
+// is counted once, and rightly.
+
+import DNSWire
+import Testing
+
+@testable import Load
+
+@Suite(.serialized) struct UDPLoadTests {
+    private static let inFlight = 7
+
+    /// A closed loop for a short while; nothing is late within its patience but what the row makes late.
+    private static func plan(_ port: UInt16, seconds: Double = 0.3) -> LoadPlan {
+        var plan = LoadPlan(server: IPAddress("127.0.0.1")!, port: port)
+        plan.inFlight = inFlight
+        plan.sockets = 3
+        plan.seconds = seconds
+        plan.patienceMilliseconds = 1_000
+        return plan
+    }
+
+    private static func run(
+        _ plan: (UInt16) -> LoadPlan, _ expectation: ExpectedAnswer = .known,
+        until isStopped: () -> Bool = { false }, _ behaviour: @escaping Responder.Behaviour
+    ) throws -> (load: LoadResult, responder: Responder.Counts) {
+        let responder = try Responder(behaviour)
+        responder.start()
+        defer { responder.stop() }
+        let questions = try ["a.example.", "b.example.", "c.example."].map {
+            Question(try Name($0), .a, expectation)
+        }
+        let result = try runLoad(
+            plan(responder.port), QueryList(questions), until: isStopped)
+        return (result, responder.stop())
+    }
+
+    struct Row: CustomTestStringConvertible, Sendable {
+        let what: String
+        /// Every tenth query gets this in place of a plain answer.
+        let tenth: @Sendable ([UInt8]) -> [Responder.Reply]
+        /// What a tenth query counts as.
+        var answered = 1
+        var lost = 0
+        var stray = 0
+        var fault: AnswerFault?
+        var truncated = 0
+        var code: Int?
+        var testDescription: String { what }
+    }
+
+    /// A plain answer with octets changed.
+    private static func changed(_ changes: [Int: UInt8])
+        -> @Sendable ([UInt8])
+        -> [Responder.Reply]
+    {
+        { query in
+            var answer = plainAnswer(query)
+            for (place, octet) in changes { answer[place] = octet }
+            return [Responder.Reply(message: answer)]
+        }
+    }
+
+    static let rows: [Row] = [
+        Row(what: "all are answered", tenth: changed([:])),
+        Row(what: "some are lost", tenth: { _ in [] }, answered: 0, lost: 1),
+        Row(
+            what: "some come twice, the second time before the next one",
+            tenth: { query in
+                var unknown = plainAnswer(query)
+                // Far from the IDs that are on their way.
+                unknown[0] ^= 0x80
+                return [.init(message: unknown), .init(message: plainAnswer(query))]
+            }, stray: 1),
+        Row(
+            what: "some are too short to have an ID",
+            tenth: { [.init(message: [7]), .init(message: plainAnswer($0))] }, stray: 1),
+        Row(
+            what: "some are to another question", tenth: changed([13: 0x7A]), fault: .otherQuestion),
+        Row(what: "some are SERVFAIL", tenth: changed([3: 2]), fault: .otherAnswer, code: 2),
+        Row(what: "some are queries", tenth: changed([2: 0]), fault: .malformed),
+        Row(what: "some are truncated", tenth: changed([2: 0x86]), truncated: 1),
+    ]
+
+    @Test("a closed loop counts what comes back, and what does not", arguments: rows)
+    func closedLoop(row: Row) throws {
+        let (load, responder) = try Self.run({ Self.plan($0) }) { number, query in
+            number % 10 == 9
+                ? row.tenth(query) : [Responder.Reply(message: plainAnswer(query))]
+        }
+        let tenths = responder.received / 10
+        try #require(tenths > 0)
+        #expect(load.sent == UInt64(responder.received))
+        #expect(load.answered == UInt64(responder.received - tenths * (1 - row.answered)))
+        #expect(load.lost == UInt64(tenths * row.lost))
+        #expect(load.stray == UInt64(tenths * row.stray))
+        #expect(load.wrong == UInt64(row.fault == nil ? 0 : tenths))
+        if let fault = row.fault { #expect(load.faults[Int(fault.rawValue)] == UInt64(tenths)) }
+        if let code = row.code { #expect(load.codes[code] == UInt64(tenths)) }
+        #expect(load.truncated == UInt64(tenths * row.truncated))
+        #expect(load.latencies.count == load.answered)
+        #expect(load.unsent == 0 && load.dropped == 0 && load.unreachable == 0)
+        #expect(load.seconds >= 0.3)
+        #expect(load.limits(of: Self.plan(1)) == [])
+    }
+
+    @Test("what comes after its time is lost, and stray when it comes")
+    func lateAnswers() throws {
+        var seconds = 0.0
+        let (load, responder) = try Self.run({ port in
+            var plan = Self.plan(port, seconds: 2.4)
+            plan.patienceMilliseconds = 600
+            seconds = plan.seconds
+            return plan
+        }) { number, query in
+            // Of two queries that wait together, both are lost long before the load ends.
+            [.init(message: plainAnswer(query), afterMilliseconds: number < 2 ? 1_200 : 0)]
+        }
+        // However busy the machine is: each query is answered or lost, each answer counted or stray.
+        #expect(load.sent == load.answered + load.lost)
+        #expect(load.lost >= 2 && load.stray >= 2)
+        #expect(load.answered + load.stray == UInt64(responder.sent))
+        #expect(load.latencies.percentile(1) < 700_000_000)
+        #expect(load.seconds >= seconds)
+    }
+
+    @Test(
+        "just as many queries are on their way as the plan says, however sockets divide them",
+        arguments: [(7, 4), (7, 3), (2, 4), (1, 256), (130, 4), (5, 1)])
+    func inFlight(inFlight: Int, sockets: Int) throws {
+        let (load, responder) = try Self.run({ port in
+            var plan = Self.plan(port, seconds: 0.1)
+            plan.inFlight = inFlight
+            plan.sockets = sockets
+            plan.patienceMilliseconds = 400
+            return plan
+        }) { _, _ in [] }
+        #expect(load.sent == UInt64(inFlight))
+        #expect(load.lost == load.sent && load.answered == 0)
+        #expect(responder.received == inFlight)
+        #expect(load.seconds >= 0.1 && load.latencies.count == 0)
+        let words = load.limits(of: Self.plan(1))
+        #expect(words.count == 1 && words[0].hasPrefix("no answer came"))
+    }
+
+    @Test("an open loop sends what is due, answered or not", arguments: [true, false])
+    func openLoop(isAnswered: Bool) throws {
+        let (load, responder) = try Self.run({ port in
+            var plan = Self.plan(port, seconds: 0.5)
+            plan.rate = 400
+            plan.patienceMilliseconds = 1_500
+            return plan
+        }) { _, query in isAnswered ? [.init(message: plainAnswer(query))] : [] }
+        // Two hundred are due before the end; the last one may just have come due.
+        #expect((199...200).contains(load.sent + load.unsent))
+        #expect(load.sent == UInt64(responder.received))
+        #expect(load.answered == (isAnswered ? load.sent : 0))
+        #expect(load.lost == (isAnswered ? 0 : load.sent))
+        #expect(load.wrong == 0 && load.stray == 0)
+    }
+
+    @Test("of a rate that no machine sends, what is late or not sent at all is counted")
+    func beyondEveryRate() throws {
+        let (load, _) = try Self.run({ port in
+            var plan = Self.plan(port, seconds: 0.2)
+            plan.rate = 1e8
+            plan.patienceMilliseconds = 100
+            return plan
+        }) { _, query in [.init(message: plainAnswer(query))] }
+        #expect((19_999_999...20_000_000).contains(load.sent + load.unsent))
+        #expect(load.sent == load.answered + load.lost)
+        #expect(load.unsent > 0 && load.late > 0)
+    }
+
+    @Test("a load that is stopped ends then, and waits for its answers")
+    func stopped() throws {
+        var asked = 0
+        let (load, responder) = try Self.run(
+            { Self.plan($0, seconds: 86_400) },
+            until: {
+                asked += 1
+                return asked > 1_000
+            }
+        ) { _, query in [.init(message: plainAnswer(query), afterMilliseconds: 50)] }
+        #expect(load.sent == UInt64(responder.received) && load.sent > 0)
+        #expect(load.answered == load.sent && load.lost == 0)
+        #expect(load.seconds < 60)
+    }
+
+    @Test("where nothing listens it ends at once and says so")
+    func nobodyThere() throws {
+        let port = try Responder { _, _ in [] }.port
+        let list = QueryList([Question(.root, .ns)])
+        let error = #expect(throws: LoadError.self) {
+            try runLoad(Self.plan(port, seconds: 86_400), list)
+        }
+        #expect(
+            error?.description
+                == "127.0.0.1:\(port): UDP: Connection refused; nothing listens there: is the server "
+                + "running, on that port?")
+    }
+}
