@@ -15,6 +15,8 @@ public struct LoadResult: Sendable {
     public var unsent: UInt64 = 0
     /// Open loop: queries sent more than `lateMilliseconds` after they were due.
     public var late: UInt64 = 0
+    /// Open loop: whether so many queries were without an answer that others had to wait.
+    var isCrowded = false
     /// Answers that nobody waited for: late, or twice.
     public var stray: UInt64 = 0
     /// UDP: answers that arrived and were dropped, as the sockets of the load had no room for them.
@@ -65,8 +67,6 @@ extension LoadResult {
     static let lateMilliseconds = 10
     /// Less than this share of all queries is no limit but an accident.
     private static let share = 0.01
-    /// Where more than this share is lost, queries without answers also hold up those to be sent.
-    private static let crowdedShare = 0.1
 
     /// What kept a load from what was asked of it, in plain words; empty if nothing did.
     public func limits(of plan: LoadPlan) -> [String] {
@@ -76,14 +76,12 @@ extension LoadResult {
             limits.append(
                 "no answer came: is it a DNS server, and does the network let \(plan.overTCP ? "TCP" : "UDP") "
                     + "through?")
-        } else if let rate = plan.rate, part(lost, of: sent) > Self.share {
+        } else if plan.rate != nil, part(lost, of: sent) > Self.share {
             limits.append(
                 "the server, or the way to it: it answered \(perSecond(answered)) of the "
-                    + "\(Int(rate.rounded())) queries a second that were wanted")
+                    + "\(perSecond(sent)) queries a second that were sent")
         }
-        if let rate = plan.rate, part(late + unsent, of: sent + unsent) > Self.share,
-            part(lost, of: sent) <= Self.crowdedShare
-        {
+        if let rate = plan.rate, !isCrowded, part(late + unsent, of: sent + unsent) > Self.share {
             limits.append(
                 "this side, not the server: \(percent(late + unsent, of: sent + unsent)) of the "
                     + "queries were sent more than \(Self.lateMilliseconds) ms after they were due, or "

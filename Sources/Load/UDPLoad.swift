@@ -84,6 +84,7 @@ struct UDPLoad: ~Copyable {
             on: flow, &batch, atMost: schedule.count(at: Double(now)), due: schedule.due,
             step: schedule.step, at: now)
         result.sent += UInt64(sent)
+        if flow.span >= Flow.window { result.isCrowded = true }
         let lateness = Double(LoadResult.lateMilliseconds) * 1e6
         result.late += UInt64(min(sent, schedule.count(at: Double(now) - lateness)))
         schedule.due += Double(sent) * schedule.step

@@ -156,10 +156,10 @@ struct Simulate: AsyncParsableCommand {
         var diagnostics = Diagnostics()
         var rows: [(client: Client, weight: Double)] = []
         let text = readText(file, &diagnostics) ?? ""
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
-            .enumerated()
-        {
-            let words = line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" || $0 == "\r" }
+        for (index, line) in text.split(
+            omittingEmptySubsequences: false, whereSeparator: \.isNewline
+        ).enumerated() {
+            let words = line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" }
             guard let first = words.first else { continue }
             let weight = words.count == 2 ? Double(words[1]) ?? -1 : 1
             guard words.count <= 2, weight >= 0, weight.isFinite,

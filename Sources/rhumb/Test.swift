@@ -111,9 +111,10 @@ private func readExpectations(
     let pools = Set(content.steering.configuration.pools.map(\.name))
     let hosts = Set(
         content.steering.configuration.pools.flatMap(\.origins).compactMap(\.host))
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
-    {
-        let words = line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" || $0 == "\r" }
+    for (index, line) in text.split(
+        omittingEmptySubsequences: false, whereSeparator: \.isNewline
+    ).enumerated() {
+        let words = line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" }
         guard let first = words.first else { continue }
         func position(_ word: Substring) -> SourcePosition {
             SourcePosition(

@@ -82,9 +82,10 @@ import Testing
         #expect(load.stray == UInt64(tenths * row.stray))
         #expect(load.wrong == UInt64(row.fault == nil ? 0 : tenths))
         #expect(load.truncated == UInt64(tenths * row.truncated))
-        #expect(load.connections == UInt64(responder.connections))
+        // The time may have ended with the last one just opened, and not yet accepted.
+        let opened = UInt64(responder.connections)
+        #expect((opened...opened + 1).contains(load.connections))
         #expect(load.failedConnections == 0 && load.failure == nil)
-        // The time may have ended with the last one just opened.
         if let each {
             let full = (load.connections - 1) * UInt64(each)
             #expect(load.sent >= full && load.sent <= full + UInt64(each))

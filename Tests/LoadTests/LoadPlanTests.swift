@@ -1,0 +1,86 @@
+// How a plan is shared by sockets, and what a load says of who was at the limit.
+
+import DNSWire
+import Testing
+
+@testable import Load
+
+@Suite("Plans")
+struct LoadPlanTests {
+    @Test(
+        "sockets share the queries on their way, and none is opened without any",
+        arguments: [
+            (7, 4, [2, 2, 2, 1]), (7, 3, [3, 2, 2]), (128, 4, [32, 32, 32, 32]), (2, 4, [1, 1]),
+            (1, 256, [1]), (5, 1, [5]),
+        ])
+    func shares(inFlight: Int, sockets: Int, shares: [Int]) throws {
+        var plan = LoadPlan(server: try #require(IPAddress("::1")), port: 53)
+        plan.inFlight = inFlight
+        plan.sockets = sockets
+        #expect(plan.shares == shares)
+        plan.rate = 1
+        #expect(plan.shares.count == sockets)
+    }
+}
+
+@Suite("Limits")
+struct LimitTests {
+    struct Row: CustomTestStringConvertible, Sendable {
+        let what: String
+        var rate: Double? = 1_000
+        let result: @Sendable (inout LoadResult) -> Void
+        /// What each begins with.
+        let limits: [String]
+        var testDescription: String { what }
+    }
+
+    static let rows: [Row] = [
+        Row(what: "nothing", result: { _ in }, limits: []),
+        Row(
+            what: "accidents", result: { ($0.late, $0.unsent, $0.lost) = (50, 40, 90) }, limits: []),
+        Row(
+            what: "sent late", result: { $0.late = 4_300 },
+            limits: [
+                "this side, not the server: 43 % of the queries were sent more than 10 ms after"
+            ]),
+        Row(
+            what: "not sent", result: { ($0.unsent, $0.sent) = (9_900, 100) },
+            limits: ["this side, not the server: 99 % of the queries"]),
+        Row(
+            what: "lost", result: { ($0.lost, $0.answered) = (2_000, 8_000) },
+            limits: [
+                "the server, or the way to it: it answered 800 of the 1000 queries a second that were"
+            ]),
+        Row(
+            what: "lost, and those hold up others",
+            result: {
+                ($0.lost, $0.answered, $0.late, $0.isCrowded) = (2_000, 8_000, 5_000, true)
+            },
+            limits: ["the server, or the way to it: it answered 800 of the 1000"]),
+        Row(
+            what: "both", result: { ($0.lost, $0.answered, $0.late) = (5_000, 5_000, 5_000) },
+            limits: ["the server, or the way", "this side, not the server: 50 %"]),
+        Row(
+            what: "dropped here",
+            result: { ($0.lost, $0.answered, $0.dropped) = (2_000, 8_000, 2_001) },
+            limits: ["this side, not the server: 2001 answers came and found no room"]),
+        Row(
+            what: "lost by a closed loop", rate: nil,
+            result: { ($0.lost, $0.answered) = (2_000, 8_000) }, limits: []),
+        Row(
+            what: "none answered", rate: nil, result: { ($0.lost, $0.answered) = (10_000, 0) },
+            limits: ["no answer came: is it a DNS server, and does the network let UDP through?"]),
+    ]
+
+    @Test("what kept a load from its rate is told in plain words", arguments: rows)
+    func limits(row: Row) throws {
+        var plan = LoadPlan(server: try #require(IPAddress("::1")), port: 53)
+        plan.rate = row.rate
+        var result = LoadResult()
+        (result.sent, result.answered, result.seconds) = (10_000, 10_000, 10)
+        row.result(&result)
+        let limits = result.limits(of: plan)
+        #expect(limits.count == row.limits.count, "\(limits)")
+        for (limit, start) in zip(limits, row.limits) { #expect(limit.hasPrefix(start)) }
+    }
+}
