@@ -29,6 +29,9 @@ public struct LoadPlan: Sendable {
     public var queriesPerConnection: Int?
     /// What is not answered by then is lost.
     public var patienceMilliseconds = 1_000
+    /// IDs of a socket that are in use at most, late ones included, of 65,536: an answer to a lost query
+    /// is not taken for the next of its ID.
+    var window = 60_000
 
     public init(server: IPAddress, port: UInt16) {
         self.server = server

@@ -84,7 +84,7 @@ struct UDPLoad: ~Copyable {
             on: flow, &batch, atMost: schedule.count(at: Double(now)), due: schedule.due,
             step: schedule.step, at: now)
         result.sent += UInt64(sent)
-        if flow.span >= Flow.window { result.isCrowded = true }
+        if flow.span >= plan.window { result.isCrowded = true }
         let lateness = Double(LoadResult.lateMilliseconds) * 1e6
         result.late += UInt64(min(sent, schedule.count(at: Double(now) - lateness)))
         schedule.due += Double(sent) * schedule.step
@@ -95,7 +95,7 @@ struct UDPLoad: ~Copyable {
         on flow: Flow, _ batch: inout LoadBatch, atMost wanted: Int, due: Double, step: Double,
         at now: UInt64
     ) -> Int {
-        let count = min(wanted, LoadBatch.capacity, Flow.window - flow.span)
+        let count = min(wanted, LoadBatch.capacity, plan.window - flow.span)
         guard count > 0 else { return 0 }
         for index in 0..<count {
             let query = (nextQuery + index) % queries.count
@@ -166,9 +166,6 @@ private struct Schedule {
 /// One socket and the queries on their way over it: IDs are given out in order, so the oldest is
 /// always the next to be lost.
 private final class Flow {
-    /// IDs that are in use at most, late ones included: an answer to a lost query is not taken for
-    /// the next of its ID.
-    static let window = 60_000
     private static let free = UInt32.max
 
     let socket: LoadSocket
