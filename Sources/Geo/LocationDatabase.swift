@@ -170,21 +170,12 @@ internal import Glibc
     public func forEachRecord(withCities: Bool = false, _ body: (Location) -> Void) {
         var decoder = RecordDecoder(
             data, kind == .asn ? .asn : withCities ? .placeWithCity : .place)
-        var seen = OffsetTable()
-        guard isIntact else { return }
-        for node in 0..<tree.nodeCount {
-            let children = tree.children(of: node)
-            for record in [children.left, children.right] where record > tree.nodeCount {
-                guard seen[record] == nil else { continue }
-                seen[record] = 0
-                let offset = Int(record) - Int(tree.nodeCount) - SearchTree.separatorLength
-                guard offset >= 0, offset < data.count else { return }
-                do {
-                    if let location = try decoder.location(at: offset) { body(location) }
-                } catch {
-                    return
-                }
+        guard isIntact, let records = try? RecordIndex(self) else { return }
+        try? records.forEachOffset { offset throws(CompileFault) in
+            let location = try readSoundly { () throws(DataFault) in
+                try decoder.location(at: offset)
             }
+            if let location { body(location) }
         }
     }
 

@@ -1,4 +1,4 @@
-// A hash table for compiling, where millions of pairs are looked up: flat, and nothing is ever removed.
+// A hash table for compiling: flat, and nothing is ever removed.
 
 /// Numbers below 2^32 - 1 by keys of 64 bits.
 struct PairTable {
@@ -11,6 +11,7 @@ struct PairTable {
 
     private var slots: [Slot] = []
     private var count = 0
+    private let hash = SeededHash()
 
     subscript(key: UInt64) -> UInt32? {
         @inline(__always)
@@ -31,20 +32,35 @@ struct PairTable {
     @inline(__always)
     private func index(of key: UInt64) -> Int {
         let mask = slots.count &- 1
-        var index = Self.hash(key) & mask
+        var index = hash(key) & mask
         while slots[index].number != 0, slots[index].key != key { index = (index &+ 1) & mask }
         return index
-    }
-
-    /// Spreads keys of two small numbers: folding and a multiplication (Fibonacci hashing).
-    @inline(__always)
-    static func hash(_ key: UInt64) -> Int {
-        Int(truncatingIfNeeded: ((key ^ key >> 29) &* 0x9E37_79B9_7F4A_7C15) >> 32)
     }
 
     private mutating func grow() {
         let old = slots
         slots = Array(repeating: Slot(), count: max(16, old.count * 2))
         for slot in old where slot.number != 0 { slots[index(of: slot.key)] = slot }
+    }
+}
+
+/// Spreads keys in a way of its own for each table, so that nobody can make a database whose keys
+/// meet.
+struct SeededHash: BitwiseCopyable {
+    private let mask = UInt64.random(in: .min ... .max)
+    private let factor = UInt64.random(in: .min ... .max) | 1
+
+    /// Multiplied to 128 bits and folded: each bit of a key reaches all of the lower half.
+    @inline(__always)
+    func callAsFunction(_ key: UInt64) -> Int {
+        let product = (key ^ mask).multipliedFullWidth(by: factor)
+        return Int(truncatingIfNeeded: product.high ^ product.low)
+    }
+
+    /// The same for two halves of a key.
+    @inline(__always)
+    func callAsFunction(_ first: UInt64, _ second: UInt64) -> Int {
+        let product = (first ^ mask).multipliedFullWidth(by: second ^ factor)
+        return Int(truncatingIfNeeded: product.high ^ product.low)
     }
 }

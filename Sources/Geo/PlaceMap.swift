@@ -12,9 +12,17 @@ public final class PlaceMap: Sendable {
     /// Compiles; takes as long as compiling one list of rules.
     public init(_ geography: Geography) throws(GeoError) {
         var places: [Location?] = []
-        tree = try geography.compile(networks: []) { location, _ in
-            places.append(location)
-            return UInt32(places.count - 1)
+        tree = try TreeMaker(geography).compile(networks: [], numbered: []) { location, _, _ in
+            var known: [Coordinates?: UInt32] = [:]
+            return { coordinates in
+                if let number = known[coordinates] { return number }
+                var place = location
+                place?.coordinates = coordinates
+                let number = UInt32(places.count)
+                places.append(place)
+                known[coordinates] = number
+                return number
+            }
         }
         self.places = places
     }

@@ -1,5 +1,5 @@
-// Places in few octets: a City database has half a million records, and what they say of a place are a
-// few thousand texts in ever new combinations.
+// Places in few octets: a City database has half a million records, and what they say of a place
+// are a few thousand texts in ever new combinations.
 
 /// A place whose texts are numbers in a `PlaceTexts`; 0 where it has none.
 struct PlaceRecord: Hashable, BitwiseCopyable {
@@ -50,67 +50,86 @@ struct PlaceTexts {
     }
 }
 
-/// Distinct places with numbers; 0 is what nobody knows.
+/// Places with numbers, of which 0 is what nobody knows. Few have two: what is alike lies together
+/// in files, and a look through all places for the rest would cost more than it saves.
 struct PlaceTable {
-    /// What the records' texts are.
+    /// What the wordings' texts are.
     var texts = PlaceTexts()
-    private var records = [PlaceRecord()]
-    /// A hash table: the upper half of a record's hash, and its number; 0 is a free slot.
-    private var slots = [UInt64](repeating: 0, count: 1 << 10)
-    /// Unknown to who makes a file in which all records have one hash.
-    private let factors = (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max))
+    /// What is said of each place in words, by number: the same for thousands.
+    private var wordings: [UInt32] = [0]
+    /// Where exactly each is; of those that have no coordinates, nothing.
+    private var points = [Self.nowhere]
+    /// The places that came last, by hash: its upper half, and the number.
+    private var recent = [UInt64](repeating: 0, count: 1 << 16)
+    private let hash = SeededHash()
 
-    var count: Int { records.count }
+    /// Each wording once, with coordinates if its places have some; 0 is that nothing is known.
+    private var words = [PlaceRecord()]
+    private var wordNumbers = [PlaceRecord(): 0 as UInt32]
+    private var lastWording: UInt32 = 0
 
-    func location(_ number: Int) -> Location? {
-        number == 0 ? nil : texts.location(records[number])
+    private static let nowhere = Coordinates(latitude: 0, longitude: 0)
+
+    /// - Parameter capacity: how many places there may be.
+    init(capacity: Int) {
+        wordings.reserveCapacity(capacity + 1)
+        points.reserveCapacity(capacity + 1)
     }
 
-    /// The number of a place, a new one if it has none.
-    mutating func number(of record: PlaceRecord) -> UInt32 {
-        let hash = hash(record)
-        var slot = firstSlot(hash)
-        while slots[slot] != 0 {
-            let number = UInt32(truncatingIfNeeded: slots[slot])
-            if slots[slot] & Self.hashBits == hash, records[Int(number)] == record {
-                return number
-            }
-            slot = (slot &+ 1) & (slots.count &- 1)
+    var count: Int { wordings.count }
+
+    /// The number of all that is said of a place but where exactly it is; 0 if it is nothing at
+    /// all.
+    func wording(_ place: UInt32) -> UInt32 { wordings[Int(place)] }
+
+    func coordinates(_ place: UInt32) -> Coordinates? {
+        words[Int(wordings[Int(place)])].coordinates == nil ? nil : points[Int(place)]
+    }
+
+    func location(_ place: UInt32) -> Location? {
+        let wording = wordings[Int(place)]
+        guard wording > 0 else { return nil }
+        var location = texts.location(words[Int(wording)])
+        location.coordinates = coordinates(place)
+        return location
+    }
+
+    /// The number of a place: a new one, unless it is among the recent ones.
+    mutating func number(of place: PlaceRecord) -> UInt32 {
+        let wording = wording(of: place)
+        guard wording > 0 else { return 0 }
+        let point = place.coordinates ?? Self.nowhere
+        // A negative zero is equal to the other one; the sum makes it that.
+        let hash = hash(
+            (point.latitude + 0).bitPattern,
+            (point.longitude + 0).bitPattern ^ UInt64(wording) &* 0x9E37_79B9_7F4A_7C15)
+        let tag = UInt32(truncatingIfNeeded: hash >> 32)
+        let slot = hash & (recent.count &- 1)
+        let known = UInt32(truncatingIfNeeded: recent[slot])
+        if recent[slot] >> 32 == UInt64(tag), points[Int(known)] == point,
+            wordings[Int(known)] == wording
+        {
+            return known
         }
-        let number = UInt32(truncatingIfNeeded: records.count)
-        slots[slot] = hash | UInt64(number)
-        records.append(record)
-        if records.count * 4 > slots.count * 3 { grow() }
+        let number = UInt32(truncatingIfNeeded: count)
+        recent[slot] = UInt64(tag) << 32 | UInt64(number)
+        wordings.append(wording)
+        points.append(point)
         return number
     }
 
-    private static let hashBits: UInt64 = 0xFFFF_FFFF_0000_0000
-
-    /// Multiplied to 128 bits and folded, twice: enough for a table, and a quarter of what `Hasher` takes.
-    private func hash(_ record: PlaceRecord) -> UInt64 {
-        // A negative zero is equal to the other one; the sum makes it that.
-        let latitude = ((record.coordinates?.latitude ?? 0) + 0).bitPattern
-        let longitude = ((record.coordinates?.longitude ?? 0) + 0).bitPattern
-        let codes = UInt64(record.continent) << 32 | UInt64(record.country)
-        let names = UInt64(record.subdivisions) << 32 | UInt64(record.city)
-        let place = (latitude ^ factors.0).multipliedFullWidth(by: longitude ^ factors.1)
-        let texts = (codes ^ factors.1).multipliedFullWidth(by: names ^ factors.0)
-        let mixed = (place.high ^ texts.low).multipliedFullWidth(
-            by: place.low ^ texts.high ^ factors.0)
-        return (mixed.high ^ mixed.low) & Self.hashBits
-    }
-
-    private func firstSlot(_ hash: UInt64) -> Int {
-        Int(truncatingIfNeeded: hash >> 32) & (slots.count &- 1)
-    }
-
-    private mutating func grow() {
-        let old = slots
-        slots = Array(repeating: 0, count: old.count * 2)
-        for entry in old where entry != 0 {
-            var slot = firstSlot(entry)
-            while slots[slot] != 0 { slot = (slot &+ 1) & (slots.count &- 1) }
-            slots[slot] = entry
+    private mutating func wording(of place: PlaceRecord) -> UInt32 {
+        var wording = place
+        if wording.coordinates != nil { wording.coordinates = Self.nowhere }
+        // Neighbours in the file are often worded alike.
+        if words[Int(lastWording)] == wording { return lastWording }
+        if let known = wordNumbers[wording] {
+            lastWording = known
+        } else {
+            lastWording = UInt32(words.count)
+            wordNumbers[wording] = lastWording
+            words.append(wording)
         }
+        return lastWording
     }
 }

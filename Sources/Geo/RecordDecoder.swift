@@ -26,8 +26,8 @@ struct RecordDecoder {
     /// What the places that it returned are made of.
     var texts = PlaceTexts()
     /// Numbers of texts and of lists, by the place of what says them.
-    private var codes = OffsetTable()
-    private var subdivisionLists = OffsetTable()
+    private var codes = PairTable()
+    private var subdivisionLists = PairTable()
 
     /// More values than any record has: MaxMind's largest have some 300. Bounds the work on a
     /// record that claims millions of entries.
@@ -132,7 +132,7 @@ struct RecordDecoder {
     /// The number of a two-letter code; `ZZ` and all that isn't two letters mean "unknown".
     private mutating func code(in map: Int, key: DataKey) throws(DataFault) -> UInt32 {
         let target = try section.target(of: map)
-        if let known = codes[target] { return known }
+        if let known = codes[UInt64(target)] { return known }
         var code = try text(in: map, key: key)?.uppercased()
         if let text = code,
             text.utf8.count != 2 || text == "ZZ"
@@ -141,14 +141,14 @@ struct RecordDecoder {
             code = nil
         }
         let number = texts.number(of: code)
-        codes[target] = number
+        codes[UInt64(target)] = number
         return number
     }
 
     /// The number of a list of subdivisions.
     private mutating func subdivisions(at offset: Int) throws(DataFault) -> UInt32 {
         let target = try section.target(of: offset)
-        if let known = subdivisionLists[target] { return known }
+        if let known = subdivisionLists[UInt64(target)] { return known }
         let array = try section.value(at: offset)
         guard array.type == .array else { return 0 }
         var result: [String] = []
@@ -162,7 +162,7 @@ struct RecordDecoder {
             try section.skip(&cursor, &budget)
         }
         let number = texts.number(of: result)
-        subdivisionLists[target] = number
+        subdivisionLists[UInt64(target)] = number
         return number
     }
 
@@ -215,48 +215,5 @@ struct RecordDecoder {
             try section.skip(&cursor, &budget)
         }
         return nil
-    }
-}
-
-/// A hash table from offsets in a database to small numbers: half a million offsets are looked up
-/// ten million times while compiling.
-struct OffsetTable {
-    /// The offset in the upper half and one more than the number in the lower; 0 is a free slot.
-    private var slots: [UInt64] = []
-    private var count = 0
-
-    @inline(__always)
-    private func slot(of offset: UInt32) -> Int {
-        let mask = slots.count &- 1
-        // Offsets are some ten octets apart: a multiplication spreads them (Fibonacci hashing).
-        var index = Int(truncatingIfNeeded: (UInt64(offset) &* 0x9E37_79B9_7F4A_7C15) >> 32) & mask
-        while slots[index] != 0, UInt32(truncatingIfNeeded: slots[index] >> 32) != offset {
-            index = (index &+ 1) & mask
-        }
-        return index
-    }
-
-    subscript(offset: UInt32) -> UInt32? {
-        @inline(__always)
-        get {
-            guard !slots.isEmpty else { return nil }
-            let found = slots[slot(of: offset)]
-            return found == 0 ? nil : UInt32(truncatingIfNeeded: found) &- 1
-        }
-        set {
-            guard let newValue, newValue < .max else { return }
-            if count * 4 >= slots.count * 3 { grow() }
-            let index = slot(of: offset)
-            if slots[index] == 0 { count += 1 }
-            slots[index] = UInt64(offset) << 32 | UInt64(newValue + 1)
-        }
-    }
-
-    private mutating func grow() {
-        let old = slots
-        slots = Array(repeating: 0, count: max(4, old.count * 2))
-        for entry in old where entry != 0 {
-            slots[slot(of: UInt32(truncatingIfNeeded: entry >> 32))] = entry
-        }
     }
 }

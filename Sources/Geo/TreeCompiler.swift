@@ -1,38 +1,42 @@
-// Makes the tree of one list of rules: one descent through the places of all networks, the networks that
-// the rules name, and the AS numbers that count, from the root to where none of them says anything more.
+// Makes the tree of one list of rules: one descent through the databases' own trees and all
+// networks that count, from the root to where none of them says anything more.
 //
 // On the way back, two halves with the same outcome become one leaf. So a leaf is the largest
 // network around its addresses in which nothing decides otherwise, and its depth is the scope that
 // an answer may carry (RFC 7871, section 7.2.1). Spaces that carry IPv4 are a leaf of their own
 // kind, equal to nothing: no IPv6 scope can cover one.
+//
+// The trees are not to be trusted: that they end is counted, and what they lead to is looked up
+// checked.
 
 import DNSWire
 
-/// What a database and the overrides say, laid out once for all lists of rules.
+/// What a database and the overrides say of places, the same for all lists of rules.
 struct PlaceLayout {
-    /// Its leaves are indices of `places`.
-    var tree = BinaryTree()
-    var places = PlaceTable()
+    var records: RecordIndex
+    /// By the number of a record: the number of its place.
+    var numbers: [UInt32]
+    /// By the index of an override: the same.
+    var overrides: [UInt32]
+    var places: PlaceTable
 }
 
-/// The AS numbers that count, laid out the same way.
-struct ASNLayout {
-    /// Its leaves are indices of `asns`.
-    var tree = BinaryTree()
-    /// 0 stands for none.
-    var asns: [UInt32?] = [nil]
+/// Whose networks are, of the AS numbers that count.
+struct SystemLayout {
+    var records: RecordIndex
+    /// What each of its records says; 0, which is nobody's, for none that counts.
+    var asns: [UInt32] = [0]
 }
 
 /// Compiles one rule list; made for that, used once, and gone.
 struct TreeCompiler {
-    enum Kind: BitwiseCopyable {
-        case list(Int)
-        case numbered(Int)
-    }
+    /// Chooses the outcome of coordinates.
+    typealias Outcome = (Coordinates?) -> UInt32
 
-    /// Chooses the outcome of a location, the lists that matched, and the number of the most specific
-    /// numbered network; asked once for each of these together.
-    typealias Outcome = (_ location: Location?, _ matchedLists: [Int], _ number: Int?) -> UInt32
+    /// Chooses how outcomes are chosen for what is said of a location in words (its coordinates are
+    /// those of one of many), the lists that matched, and the number of the most specific numbered
+    /// network; asked once for each of these together.
+    typealias Choice = (_ location: Location?, _ matchedLists: [Int], _ number: Int?) -> Outcome
 
     /// The layers that hold a client.
     private struct LayerSet: Hashable {
@@ -40,11 +44,22 @@ struct TreeCompiler {
         var number: Int?
     }
 
+    /// What is known of a part of the space.
+    private struct Part {
+        var place: Finding
+        var system: Finding
+        /// The index of the set of layers.
+        var set = 0
+    }
+
     private let layout: PlaceLayout
-    private let asnLayout: ASNLayout
+    private let systems: SystemLayout
+    private let choice: Choice
     /// The entries of the family that is being compiled.
-    private var entries: [LayerEntry<Kind>] = []
-    private var output = TreeBuilder()
+    private var entries: [LayerEntry] = []
+    private var family: IPAddress.Family = .ipv4
+    private var remainingVisits = 0
+    private var output: TreeBuilder
 
     /// The sets that occur, by index; the first is the empty one.
     private var sets = [LayerSet()]
@@ -52,38 +67,54 @@ struct TreeCompiler {
     /// What counts beside the place: a set of layers, and an AS number.
     private struct Context: Hashable {
         var set = 0
-        var asn: UInt32?
+        /// 0 for none that counts.
+        var asn: UInt32 = 0
     }
     /// Those that occur, by index; the first is that of no list and no number.
     private var contexts = [Context()]
     private var contextIndices = [Context(): 0]
 
-    /// What each place came out as in the first context, or `unknown`.
+    /// What each record came out as in the first context, or `unknown`.
+    private var recordResults: [UInt32]
+    /// The same for places, of which there are fewer.
     private var placeResults: [UInt32]
-    /// What came out of halves whose other half is not done yet; empty between calls.
-    private var halves: [UInt32] = []
-    /// The same as `placeResults` for the other contexts, by context and place.
+    /// The same for the other contexts, by context and place.
     private var otherResults = PairTable()
+    /// How outcomes are chosen, by context and what is said of a place in words.
+    private var outcomes: [Chosen] = []
+    private struct Chosen {
+        let outcome: Outcome
+    }
+    private var outcomeIndices = PairTable()
     private static let unknown = UInt32.max
+    /// A tree of a few outcomes has one node for so many of its database, or less.
+    private static let usualShare = 4
 
-    init(_ layout: PlaceLayout, beside asnLayout: ASNLayout) {
+    init(_ layout: PlaceLayout, _ systems: SystemLayout, _ choice: @escaping Choice) {
         self.layout = layout
-        self.asnLayout = asnLayout
+        self.systems = systems
+        self.choice = choice
+        output = TreeBuilder(reserving: Int(layout.records.nodeCount) / Self.usualShare)
+        recordResults = Array(repeating: Self.unknown, count: layout.numbers.count)
         placeResults = Array(repeating: Self.unknown, count: layout.places.count)
     }
 
     /// Compiles both families.
-    mutating func compile(
-        _ layers: [LayerEntry<Kind>], _ outcome: Outcome
-    ) throws(CompileFault) -> BinaryTree {
+    mutating func compile(_ layers: [LayerEntry]) throws(CompileFault) -> BinaryTree {
         var roots: [UInt32] = []
-        for (index, family) in [IPAddress.Family.ipv4, .ipv6].enumerated() {
+        for family in [IPAddress.Family.ipv4, .ipv6] {
             entries = layers.filter { $0.network.address.family == family }
                 .sorted(by: LayerEntry.precedes)
+            self.family = family
+            // A sound tree has one way to each node, apart from aliases of IPv4, most of which are
+            // folded and not walked. A tangled one has up to 2^128.
+            remainingVisits =
+                4 * (Int(layout.records.nodeCount) + Int(systems.records.nodeCount)) + 1_000_000
+            let all = Part(
+                place: layout.records.root(family), system: systems.records.root(family))
             roots.append(
-                try descend(
-                    entries: 0..<entries.count, place: layout.tree.roots[index],
-                    asn: asnLayout.tree.roots[index], depth: 0, set: 0, outcome))
+                TreeBuilder.settled(
+                    try descend(entries: 0..<entries.count, all, depth: 0)))
         }
         var result = output.tree
         result.roots = roots
@@ -92,118 +123,161 @@ struct TreeCompiler {
 
     // MARK: - The descent
 
-    /// All of it, while networks of rules lie in this part of the space.
+    /// All of it, while networks lie in this part of the space.
     private mutating func descend(
-        entries range: Range<Int>, place: UInt32, asn: UInt32, depth: Int, set: Int,
-        _ outcome: Outcome
+        entries range: Range<Int>, _ part: Part, depth: Int
     ) throws(CompileFault) -> UInt32 {
-        guard !BinaryTree.isFold(place) else { return place }
         var range = range
-        var set = set
+        var part = part
         // Those that are this very part come first, being sorted.
         while let first = range.first, entries[first].network.length == depth {
-            switch entries[first].kind {
-            case .list(let index): set = unionIndex(set, list: index)
+            switch entries[first].layer {
+            case .fold(let space): return BinaryTree.fold(space)
+            case .special:
+                // What is stated holds here, too.
+                if case .record = part.place { part.place = .number(0) }
+                if case .record = part.system { part.system = .number(0) }
+            case .place(let number): part.place = .number(number)
+            case .system(let number): part.system = .number(number)
+            case .list(let index): part.set = unionIndex(part.set, list: index)
             case .numbered(let number):
-                set = setIndex(LayerSet(lists: sets[set].lists, number: number))
+                part.set = setIndex(LayerSet(lists: sets[part.set].lists, number: number))
             }
             range = range.dropFirst()
         }
-        guard !range.isEmpty else { return try descend(place: place, asn: asn, set: set, outcome) }
+        guard !range.isEmpty else { return try descend(part, depth: depth) }
         let middle = LayerEntry.first(of: entries, in: range, withBit: depth)
-        let (left, right) = layout.tree.children(of: place)
-        let (leftASN, rightASN) = asnLayout.tree.children(of: asn)
-        let zero = try descend(
-            entries: range.lowerBound..<middle, place: left, asn: leftASN, depth: depth + 1,
-            set: set, outcome)
-        let one = try descend(
-            entries: middle..<range.upperBound, place: right, asn: rightASN, depth: depth + 1,
-            set: set, outcome)
+        let (left, right) = try halves(of: part, depth: depth)
+        let zero = try descend(entries: range.lowerBound..<middle, left, depth: depth + 1)
+        let one = try descend(entries: middle..<range.upperBound, right, depth: depth + 1)
         return try output.join(zero, one)
     }
 
-    /// The places and the AS numbers, as long as those have something to say.
-    private mutating func descend(
-        place: UInt32, asn: UInt32, set: Int, _ outcome: Outcome
-    ) throws(CompileFault) -> UInt32 {
-        guard !BinaryTree.isFold(place) else { return place }
-        guard asn & BinaryTree.leafBit == 0 else {
-            let number = asnLayout.asns[Int(asn & ~BinaryTree.leafBit)]
-            let context = contextIndex(Context(set: set, asn: number))
-            return context == 0
-                ? try result(of: place, outcome) : try result(of: place, in: context, outcome)
+    /// The databases alone, as long as there are AS numbers to tell apart.
+    private mutating func descend(_ part: Part, depth: Int) throws(CompileFault) -> UInt32 {
+        guard systems.records.halves(of: part.system) == nil else {
+            let (left, right) = try halves(of: part, depth: depth)
+            let zero = try descend(left, depth: depth + 1)
+            let one = try descend(right, depth: depth + 1)
+            return try output.join(zero, one)
         }
-        let (left, right) = layout.tree.children(of: place)
-        let (leftASN, rightASN) = asnLayout.tree.children(of: asn)
-        let zero = try descend(place: left, asn: leftASN, set: set, outcome)
-        let one = try descend(place: right, asn: rightASN, set: set, outcome)
-        return try output.join(zero, one)
+        let asn: UInt32
+        switch part.system {
+        case .number(let number): asn = number
+        case .record(let record): asn = try systems.asns[Int(systems.records.number(of: record))]
+        }
+        let context = contextIndex(Context(set: part.set, asn: asn))
+        switch part.place {
+        case .number(let place): return try result(ofPlace: place, context)
+        case .record(let record): return try walk(record, context, depth: depth)
+        }
     }
 
-    // MARK: - What a part of the layout comes out as
-
-    /// In the first context, which is nearly everywhere: the part that visits millions of nodes.
-    ///
-    /// They lie in the order in which they are needed, halves before what they make: one pass, with what
-    /// came out of halves whose other half is not done yet on a stack.
-    private mutating func result(
-        of reference: UInt32, _ outcome: Outcome
-    ) throws(CompileFault) -> UInt32 {
-        guard reference & BinaryTree.leafBit == 0 else {
-            return try result(ofLeaf: reference, outcome)
+    private mutating func halves(
+        of part: Part, depth: Int
+    ) throws(CompileFault) -> (left: Part, right: Part) {
+        var (left, right) = (part, part)
+        if let halves = layout.records.halves(of: part.place) {
+            try countVisit(depth: depth)
+            (left.place, right.place) = halves
         }
-        for index in layout.tree.firstNode(under: reference)...reference {
-            let (left, right) = layout.tree.children(of: index)
-            // The right half was done last.
-            let one =
-                right & BinaryTree.leafBit == 0
-                ? halves.removeLast() : try result(ofLeaf: right, outcome)
-            let zero =
-                left & BinaryTree.leafBit == 0
-                ? halves.removeLast() : try result(ofLeaf: left, outcome)
-            halves.append(try output.join(zero, one))
+        if let halves = systems.records.halves(of: part.system) {
+            do { try countVisit(depth: depth) } catch { throw .tangledSystems }
+            (left.system, right.system) = halves
         }
-        return halves.removeLast()
+        return (left, right)
     }
 
     @inline(__always)
-    private mutating func result(
-        ofLeaf leaf: UInt32, _ outcome: Outcome
-    ) throws(CompileFault) -> UInt32 {
-        guard !BinaryTree.isFold(leaf) else { return leaf }
-        let place = Int(leaf & ~BinaryTree.leafBit)
-        if placeResults[place] == Self.unknown {
-            placeResults[place] = try self.leaf(place, context: 0, outcome)
-        }
-        return placeResults[place]
+    private mutating func countVisit(depth: Int) throws(CompileFault) {
+        remainingVisits -= 1
+        guard depth < Int(family.rawValue), remainingVisits > 0 else { throw .tangledTree }
     }
 
-    private mutating func result(
-        of reference: UInt32, in context: Int, _ outcome: Outcome
+    /// The places alone: the part that visits ten million nodes.
+    ///
+    /// Vendors number nodes in this order, so that it goes through the file from its start to its
+    /// end.
+    private mutating func walk(
+        _ record: UInt32, _ context: Int, depth: Int
     ) throws(CompileFault) -> UInt32 {
-        guard reference & BinaryTree.leafBit == 0 else {
-            guard !BinaryTree.isFold(reference) else { return reference }
-            let place = reference & ~BinaryTree.leafBit
-            let key = UInt64(context) << 32 | UInt64(place)
-            if let known = otherResults[key] { return known }
-            let new = try leaf(Int(place), context: context, outcome)
-            otherResults[key] = new
-            return new
+        let nodeCount = layout.records.nodeCount
+        var record = record
+        // The nodes above, each as its right record or, with the bit below, as what its left one
+        // came out as.
+        var above = InlineArray<128, UInt64>(repeating: 0)
+        let isResult: UInt64 = 1 << 63
+        var count = 0
+        while true {
+            while record < nodeCount, let tree = layout.records.tree {
+                try countVisit(depth: depth + count)
+                let (left, right) = tree.children(of: record)
+                above[count] = UInt64(right)
+                count += 1
+                record = left
+            }
+            var result = try result(ofRecord: layout.records.number(of: record), context)
+            while count > 0, above[count - 1] & isResult != 0 {
+                result = try output.join(
+                    UInt32(truncatingIfNeeded: above[count - 1]), result)
+                count -= 1
+            }
+            guard count > 0 else { return result }
+            record = UInt32(truncatingIfNeeded: above[count - 1])
+            above[count - 1] = isResult | UInt64(result)
         }
-        let (left, right) = layout.tree.children(of: reference)
-        let zero = try result(of: left, in: context, outcome)
-        let one = try result(of: right, in: context, outcome)
-        return try output.join(zero, one)
     }
 
-    private func leaf(
-        _ place: Int, context: Int, _ outcome: Outcome
+    // MARK: - Outcomes
+
+    @inline(__always)
+    private mutating func result(
+        ofRecord number: UInt32, _ context: Int
     ) throws(CompileFault) -> UInt32 {
-        let context = contexts[context]
-        var location = layout.places.location(place)
-        if let asn = context.asn { location = (location ?? Location()).with(asn: asn) }
-        let set = sets[context.set]
-        return try BinaryTree.leaf(outcome(location, set.lists, set.number))
+        if context == 0, recordResults[Int(number)] != Self.unknown {
+            return recordResults[Int(number)]
+        }
+        let result = try result(ofPlace: layout.numbers[Int(number)], context)
+        if context == 0 { recordResults[Int(number)] = result }
+        return result
+    }
+
+    @inline(never)
+    private mutating func result(
+        ofPlace place: UInt32, _ context: Int
+    ) throws(CompileFault) -> UInt32 {
+        guard context > 0 else {
+            if placeResults[Int(place)] == Self.unknown {
+                placeResults[Int(place)] = try newResult(ofPlace: place, context)
+            }
+            return placeResults[Int(place)]
+        }
+        let key = UInt64(context) << 32 | UInt64(place)
+        if let known = otherResults[key] { return known }
+        let new = try newResult(ofPlace: place, context)
+        otherResults[key] = new
+        return new
+    }
+
+    private mutating func newResult(
+        ofPlace place: UInt32, _ context: Int
+    ) throws(CompileFault) -> UInt32 {
+        let key = UInt64(context) << 32 | UInt64(layout.places.wording(place))
+        let chosen: Chosen
+        if let known = outcomeIndices[key] {
+            chosen = outcomes[Int(known)]
+        } else {
+            let context = contexts[context]
+            var location = layout.places.location(place)
+            if context.asn > 0 {
+                location = (location ?? Location()).with(asn: context.asn)
+            }
+            let set = sets[context.set]
+            chosen = Chosen(outcome: choice(location, set.lists, set.number))
+            outcomeIndices[key] = UInt32(outcomes.count)
+            outcomes.append(chosen)
+        }
+        return try BinaryTree.leaf(chosen.outcome(layout.places.coordinates(place)))
     }
 
     // MARK: - Sets and contexts
@@ -224,7 +298,7 @@ struct TreeCompiler {
 
     private mutating func contextIndex(_ context: Context) -> Int {
         // Where no number counts and no list, which is nearly everywhere, this is not asked.
-        if context.set == 0, context.asn == nil { return 0 }
+        if context.set == 0, context.asn == 0 { return 0 }
         if let known = contextIndices[context] { return known }
         contexts.append(context)
         contextIndices[context] = contexts.count - 1

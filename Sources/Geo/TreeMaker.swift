@@ -18,18 +18,25 @@ extension Geography {
     /// Compiles one list of rules; see `TreeMaker`, which is for several.
     public func compile(
         networks lists: [[IPNetwork]], asns: Set<UInt32> = [], withCities: Bool = false,
-        outcome: (_ location: Location?, _ matchedLists: [Int]) -> UInt32
+        outcome: @escaping (_ location: Location?, _ matchedLists: [Int]) -> UInt32
     ) throws(GeoError) -> LocationTree {
         try TreeMaker(self).compile(
             networks: lists, numbered: [], asns: asns, withCities: withCities
-        ) { location, lists, _ in outcome(location, lists) }
+        ) { location, lists, _ in
+            { coordinates in
+                var location = location
+                location?.coordinates = coordinates
+                return outcome(location, lists)
+            }
+        }
     }
 }
 
 /// Compiles location trees of one geography, several at once if need be.
 ///
-/// The databases are walked once, at the first tree: some two seconds for a full City database. Each tree
-/// then takes some tenths. What they share, up to 300 MB, is gone with the maker.
+/// The databases' records are read once, at the first tree, some tenths of a second for a full City
+/// database; each tree is a walk of its own, some tenths. What they share, some 30 MB, is gone with
+/// the maker.
 public final class TreeMaker: Sendable {
     public let geography: Geography
     /// With and without the names of cities.
@@ -49,25 +56,37 @@ public final class TreeMaker: Sendable {
     ///   - asns: the AS numbers that rules ask for. All others count as none, so that neighbours
     ///     they would keep apart are one network.
     ///   - withCities: whether locations have their city's name, which keeps more networks apart.
-    ///   - outcome: chooses a number below 2^23 - 8 for a location (nil if unknown; nothing but an
-    ///     AS number where only that is known) and the indices of the lists that hold the client,
-    ///     ascending. Asked once for each of these together; equal numbers make one network of
-    ///     neighbours.
+    ///   - outcome: chooses in two steps, as hundreds of thousands of places differ in their
+    ///     coordinates alone. The first gets a location (nil if unknown; nothing but an AS number
+    ///     where only that is known) with the coordinates of one of those places, and the indices of
+    ///     the lists that hold the client, ascending; it is asked once for each of these together.
+    ///     The function that it returns gets the coordinates of each of the places, and returns a
+    ///     number below 2^23 - 8: equal numbers make one network of neighbours.
     public func compile(
         networks lists: [[IPNetwork]], numbered: [NumberedNetwork], asns: Set<UInt32> = [],
         withCities: Bool = false,
-        outcome: (_ location: Location?, _ matchedLists: [Int], _ number: Int?) -> UInt32
+        outcome:
+            @escaping (_ location: Location?, _ matchedLists: [Int], _ number: Int?) ->
+            (_ coordinates: Coordinates?) -> UInt32
     ) throws(GeoError) -> LocationTree {
-        var layers: [LayerEntry<TreeCompiler.Kind>] = []
-        for (index, list) in lists.enumerated() {
-            layers += list.map { LayerEntry(network: $0, kind: .list(index)) }
+        for database in [geography.database, geography.asnDatabase] {
+            guard let database, !database.isIntact else { continue }
+            throw GeoError(
+                path: database.path,
+                "was cut off while it was in use; replace databases by renaming, never in place")
         }
-        layers += numbered.map { LayerEntry(network: $0.network, kind: .numbered($0.number)) }
         let places = try layout(withCities: withCities)
-        let systems = asns.isEmpty ? ASNLayout() : try layout(ofSystems: asns.sorted())
+        let systems = try layout(ofSystems: asns)
+        var layers = layers(places, asns)
+        for (index, list) in lists.enumerated() {
+            layers += list.map { LayerEntry(network: $0, layer: .list(index)) }
+        }
+        layers += numbered.map { LayerEntry(network: $0.network, layer: .numbered($0.number)) }
         do throws(CompileFault) {
             let tree = try Self.compile(layers, places, systems, outcome)
             return LocationTree(table: try TreePacker.pack(tree))
+        } catch .tangledSystems {
+            throw explained(.tangledSystems, geography.asnDatabase)
         } catch {
             throw explained(error, geography.database)
         }
@@ -76,14 +95,33 @@ public final class TreeMaker: Sendable {
     /// On its own, so that what it took is freed before the tree is packed.
     @inline(never)
     private static func compile(
-        _ layers: [LayerEntry<TreeCompiler.Kind>], _ places: PlaceLayout, _ systems: ASNLayout,
-        _ outcome: TreeCompiler.Outcome
+        _ layers: [LayerEntry], _ places: PlaceLayout, _ systems: SystemLayout,
+        _ choice: @escaping TreeCompiler.Choice
     ) throws(CompileFault) -> BinaryTree {
-        var compiler = TreeCompiler(places, beside: systems)
-        return try compiler.compile(layers, outcome)
+        var compiler = TreeCompiler(places, systems, choice)
+        return try compiler.compile(layers)
     }
 
-    // MARK: - Layouts
+    // MARK: - What all lists of rules have in common
+
+    /// What takes the place of databases.
+    private func layers(_ places: PlaceLayout, _ asns: Set<UInt32>) -> [LayerEntry] {
+        var layers = FoldedSpace.allCases.map {
+            LayerEntry(network: $0.network, layer: .fold($0))
+        }
+        layers += SpecialSpace.networks.map { LayerEntry(network: $0.network, layer: .special) }
+        for (index, entry) in geography.overrides.entries.enumerated() {
+            if entry.location.isPlace {
+                let place = places.overrides[index]
+                layers.append(LayerEntry(network: entry.network, layer: .place(place)))
+            }
+            if !asns.isEmpty, let asn = entry.location.asn {
+                let counted = asns.contains(asn) ? asn : 0
+                layers.append(LayerEntry(network: entry.network, layer: .system(counted)))
+            }
+        }
+        return layers
+    }
 
     private func layout(withCities: Bool) throws(GeoError) -> PlaceLayout {
         // Whoever comes second waits, as there is nothing to do without it.
@@ -96,46 +134,44 @@ public final class TreeMaker: Sendable {
         return try result.get()
     }
 
+    /// The places of the database's records, then those of the overrides.
     private func layOutPlaces(withCities: Bool) throws(GeoError) -> PlaceLayout {
-        let overrides = geography.overrides.entries
-        let numbering = PlaceNumbering(
-            geography.database, withCities: withCities, overrides: overrides.map(\.location))
-        let (tree, filled) = try layOut(geography.database, numbering) {
-            overrides[$0].location.isPlace
-        }
-        return PlaceLayout(tree: tree, places: filled.table)
-    }
-
-    private func layout(ofSystems asns: [UInt32]) throws(GeoError) -> ASNLayout {
-        let overrides = geography.overrides.entries
-        let numbering = SystemNumbering(
-            geography.asnDatabase, asns, overrides: overrides.map(\.location))
-        let (tree, _) = try layOut(geography.asnDatabase, numbering) {
-            overrides[$0].location.asn != nil
-        }
-        return ASNLayout(tree: tree, asns: [nil] + asns.map(Optional.some))
-    }
-
-    private func layOut<Numbering: RecordNumbering>(
-        _ database: LocationDatabase?, _ numbering: Numbering,
-        whereOverride counts: (Int) -> Bool
-    ) throws(GeoError) -> (BinaryTree, Numbering) {
-        if let database, !database.isIntact {
-            throw GeoError(
-                path: database.path,
-                "was cut off while it was in use; replace databases by renaming, never in place")
-        }
-        var layers: [LayerEntry<DatabaseLayer>] = FoldedSpace.allCases.map {
-            LayerEntry(network: $0.network, kind: .fold($0))
-        }
-        layers += SpecialSpace.networks.map { LayerEntry(network: $0.network, kind: .special) }
-        for (index, entry) in geography.overrides.entries.enumerated() where counts(index) {
-            layers.append(LayerEntry(network: entry.network, kind: .override(index)))
-        }
-        var compiler = DatabaseCompiler(database, numbering)
+        let database = geography.database
+        var decoder = RecordDecoder(
+            database?.data ?? .empty, withCities ? .placeWithCity : .place)
         do throws(CompileFault) {
-            let tree = try compiler.compile(layers)
-            return (tree, compiler.numbering)
+            let records = try RecordIndex(database)
+            var places = PlaceTable(capacity: records.count)
+            var numbers: [UInt32] = [0]
+            numbers.reserveCapacity(records.count + 1)
+            try records.forEachOffset { offset throws(CompileFault) in
+                let place = try readSoundly { () throws(DataFault) in try decoder.place(at: offset)
+                }
+                numbers.append(place.map { places.number(of: $0) } ?? 0)
+            }
+            let overrides = geography.overrides.entries.map {
+                places.number(of: decoder.texts.record(of: $0.location))
+            }
+            places.texts = decoder.texts
+            return PlaceLayout(
+                records: records, numbers: numbers, overrides: overrides, places: places)
+        } catch {
+            throw explained(error, database)
+        }
+    }
+
+    private func layout(ofSystems asns: Set<UInt32>) throws(GeoError) -> SystemLayout {
+        let database = asns.isEmpty ? nil : geography.asnDatabase
+        var decoder = RecordDecoder(database?.data ?? .empty, .asn)
+        do throws(CompileFault) {
+            var layout = SystemLayout(records: try RecordIndex(database))
+            try layout.records.forEachOffset { offset throws(CompileFault) in
+                let asn =
+                    try readSoundly { () throws(DataFault) in try decoder.systemNumber(at: offset) }
+                    ?? 0
+                layout.asns.append(asns.contains(asn) ? asn : 0)
+            }
+            return layout
         } catch {
             throw explained(error, database)
         }
@@ -145,7 +181,8 @@ public final class TreeMaker: Sendable {
         let path = database?.path ?? ""
         return switch fault {
         case .strayRecord: LocationDatabase.damaged(path, "its search tree points outside its data")
-        case .tangledTree: LocationDatabase.damaged(path, "its search tree runs in circles")
+        case .tangledTree, .tangledSystems:
+            LocationDatabase.damaged(path, "its search tree runs in circles")
         case .corruptRecord: LocationDatabase.damaged(path, "one of its records can't be decoded")
         case .tooLarge:
             GeoError(
@@ -153,55 +190,5 @@ public final class TreeMaker: Sendable {
                 "gives these rules more than \(BinaryTree.firstFold) different outcomes, or "
                     + "more networks than the location tree can hold; use fewer pools or networks")
         }
-    }
-}
-
-/// Numbers places.
-private struct PlaceNumbering: RecordNumbering {
-    private var decoder: RecordDecoder
-    private let overrides: [Location]
-    private var places = PlaceTable()
-
-    init(_ database: LocationDatabase?, withCities: Bool, overrides: [Location]) {
-        decoder = RecordDecoder(
-            database?.data ?? .empty, withCities ? .placeWithCity : .place)
-        self.overrides = overrides
-    }
-
-    /// What the numbers stand for.
-    var table: PlaceTable {
-        var table = places
-        table.texts = decoder.texts
-        return table
-    }
-
-    mutating func number(ofRecordAt offset: Int) throws(DataFault) -> UInt32 {
-        try decoder.place(at: offset).map { places.number(of: $0) } ?? 0
-    }
-
-    mutating func number(ofOverride index: Int) -> UInt32 {
-        places.number(of: decoder.texts.record(of: overrides[index]))
-    }
-}
-
-/// Numbers the AS numbers that count, in their order; all others are 0.
-private struct SystemNumbering: RecordNumbering {
-    private var decoder: RecordDecoder
-    private let overrides: [Location]
-    private let numbers: [UInt32: UInt32]
-
-    init(_ database: LocationDatabase?, _ asns: [UInt32], overrides: [Location]) {
-        decoder = RecordDecoder(database?.data ?? .empty, .asn)
-        self.overrides = overrides
-        numbers = Dictionary(
-            asns.enumerated().map { ($1, UInt32($0 + 1)) }, uniquingKeysWith: { a, _ in a })
-    }
-
-    mutating func number(ofRecordAt offset: Int) throws(DataFault) -> UInt32 {
-        try decoder.systemNumber(at: offset).flatMap { numbers[$0] } ?? 0
-    }
-
-    mutating func number(ofOverride index: Int) -> UInt32 {
-        overrides[index].asn.flatMap { numbers[$0] } ?? 0
     }
 }

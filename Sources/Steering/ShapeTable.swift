@@ -77,7 +77,7 @@ extension Shape {
         let prepared = shape.rules.map { PreparedRule($0, measurements, &lists) }
         if shape.rules.first?.isSameForEveryone == true {
             // Nobody's place matters, so the scope is 0 and no database need be walked.
-            self.init(outcomes: [PreparedRule.outcome(prepared, ClientFacts())])
+            self.init(outcomes: [RuleChoice(prepared, ClientFacts()).outcome(nil)])
             return
         }
         let usesPlaces = shape.rules.contains(where: \.usesPlaces)
@@ -85,8 +85,7 @@ extension Shape {
         let fallback = maker.geography.overrides.fallback?.location
         // One list more, to know what is in special-purpose space.
         let special = lists.all.count
-        var outcomes: [OutcomeKey] = []
-        var interned: [OutcomeKey: UInt32] = [:]
+        let numbers = OutcomeNumbers()
         let tree = try maker.compile(
             networks: lists.all + [SpecialSpace.networks.map(\.network)],
             numbered: measurements.networks, asns: asns.union(measurements.systems),
@@ -94,25 +93,22 @@ extension Shape {
         ) { location, matchedLists, number in
             let isSpecial = matchedLists.last == special
             let matchedLists = isSpecial ? Array(matchedLists.dropLast()) : matchedLists
-            var located = location
-            if let fallback, location?.isPlace != true {
-                located = fallback.with(asn: location?.asn)
-            }
-            let facts = ClientFacts(
-                location: located, matchedLists: matchedLists,
-                measured: measurements.roundTrips(located, matchedLists, number: number))
-            var key = PreparedRule.outcome(prepared, facts)
             // Where no place is asked for, a public address is as good as any other.
-            key.prefersResolver =
+            let prefersResolver =
                 location == nil && number == nil && matchedLists.isEmpty
                 && (isSpecial || usesPlaces)
-            if let known = interned[key] { return known }
-            let number = UInt32(outcomes.count)
-            outcomes.append(key)
-            interned[key] = number
-            return number
+            let assumed = location?.isPlace == true ? nil : fallback
+            let located = assumed == nil ? location : assumed?.with(asn: location?.asn)
+            let choice = RuleChoice(
+                prepared,
+                ClientFacts(
+                    location: located, matchedLists: matchedLists,
+                    measured: measurements.roundTrips(located, matchedLists, number: number)))
+            let outcomes = numbers.outcomes(of: choice, prefersResolver: prefersResolver)
+            guard let assumed else { return outcomes }
+            return { _ in outcomes(assumed.coordinates) }
         }
-        self.init(tree: tree, outcomes: outcomes)
+        self.init(tree: tree, outcomes: numbers.keys)
     }
 }
 
@@ -153,65 +149,5 @@ struct NetworkLists {
         indexes[networks] = all.count
         all.append(Array(networks))
         return all.count - 1
-    }
-}
-
-/// What rules may go by.
-private struct ClientFacts {
-    /// Nil if nobody knows where the client is.
-    var location: Location?
-    /// The lists of networks that hold the client.
-    var matchedLists: [Int] = []
-    /// As `Measurements.roundTrips` has them.
-    var measured: [Double?] = []
-}
-
-/// A rule ready to be asked of places.
-private final class PreparedRule {
-    let match: PreparedMatch?
-    let policy: Policy
-    let candidates: [Policy.Candidate]
-    let nested: [[PreparedRule]]
-
-    init(_ shape: RuleShape, _ measurements: Measurements, _ lists: inout NetworkLists) {
-        match = shape.match.map { PreparedMatch($0, &lists) }
-        policy = shape.policy
-        // The rule counts its own columns, clients' measured round trips are those of all rules.
-        let columns = shape.columns.map { measurements.index(of: $0) }
-        candidates = shape.candidates.map(\.candidate).map { candidate in
-            var candidate = candidate
-            for index in candidate.sites.indices {
-                candidate.sites[index].column = candidate.sites[index].column.flatMap {
-                    columns[$0]
-                }
-            }
-            return candidate
-        }
-        nested = shape.candidates.map { $0.nested.map { PreparedRule($0, measurements, &lists) } }
-    }
-
-    /// What rules say of a place.
-    static func outcome(_ rules: [PreparedRule], _ facts: ClientFacts) -> OutcomeKey {
-        let index = rules.firstIndex {
-            $0.match?.holds(facts.location, facts.matchedLists) ?? true
-        }
-        guard let index else { return OutcomeKey(rule: nil) }
-        let rule = rules[index]
-        let client = Policy.Client(
-            point: facts.location?.coordinates.map(SurfacePoint.init), measured: facts.measured)
-        var order = rule.policy.order(rule.candidates, client)
-        guard rule.nested.contains(where: { !$0.isEmpty }) else {
-            return OutcomeKey(rule: index, head: order.map { .init(position: $0) })
-        }
-        // What other services say differs from place to place, so nothing is left to the rest.
-        order += rule.policy.rest(rule.candidates).filter { !order.contains($0) }
-        return OutcomeKey(
-            rule: index,
-            head: order.map { position in
-                let nested = rule.nested[position]
-                return .init(
-                    position: position,
-                    nested: nested.isEmpty ? [] : [outcome(nested, facts)])
-            })
     }
 }

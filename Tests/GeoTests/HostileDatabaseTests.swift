@@ -24,6 +24,7 @@ struct HostileDatabaseTests {
             _ = tree.lookup(ip("192.0.2.1"))
             return nil
         } catch {
+            #expect(error.path == file.path)
             return error
         }
     }

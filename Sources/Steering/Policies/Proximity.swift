@@ -38,8 +38,18 @@ private func orderByDistance(
     _ candidates: [Policy.Candidate], _ client: Policy.Client
 ) -> [Int] {
     guard let client = client.point else { return Array(candidates.indices) }
-    let bound = candidates.count > Policy.rankedPools ? leastCosine(candidates, client) : unplaced
-    var few = FewLeast(count: Policy.rankedPools)
+    var bound = unplaced
+    if candidates.allSatisfy({ $0.bias == 0 }) {
+        // Cosines rank like distances and cost a tenth, but for near ties.
+        var few = FewLeast()
+        for index in candidates.indices {
+            let cosine = largestCosine(candidates[index], client)
+            if cosine > unplaced { few.insert(-cosine, index) }
+        }
+        if few.areApart(by: cosineMargin) { return few.all }
+        bound = -few.bound - cosineMargin
+    }
+    var few = FewLeast()
     for index in candidates.indices
     where bound <= unplaced || largestCosine(candidates[index], client) >= bound {
         // A service is as near as the nearest of its pools.
@@ -50,18 +60,7 @@ private func orderByDistance(
         }
         few.insert(biasedDistance(distance, bias: candidates[index].bias), index)
     }
-    return few.indexes
-}
-
-/// What the cosine of the nearest site is at least for a candidate that may be among the few: whoever can't
-/// be is left out first, as cosines rank like distances and cost a tenth.
-private func leastCosine(_ candidates: [Policy.Candidate], _ client: SurfacePoint) -> Double {
-    guard candidates.allSatisfy({ $0.bias == 0 }) else { return unplaced }
-    var few = FewLeast(count: Policy.rankedPools)
-    for index in candidates.indices {
-        few.insert(-largestCosine(candidates[index], client), index)
-    }
-    return -few.bound - cosineMargin
+    return few.all
 }
 
 private func largestCosine(_ candidate: Policy.Candidate, _ client: SurfacePoint) -> Double {
@@ -75,37 +74,57 @@ private func largestCosine(_ candidate: Policy.Candidate, _ client: SurfacePoint
 
 /// Below every cosine, for what has no location.
 private let unplaced = -2.0
-/// Cosines that differ by more than this belong to distances that differ the same way: a thousand times what
-/// rounding makes of either.
+/// Cosines that differ by more than this belong to distances that differ the same way: a thousand
+/// times what rounding makes of either.
 private let cosineMargin = 1e-12
 
 /// The few least of many numbers, in order; of equal ones the first.
 ///
 /// Every distinct place is ranked at load, so sorting all pools to keep eight would show.
 private struct FewLeast {
-    private let count: Int
-    private var numbers: [Double] = []
-    private(set) var indexes: [Int] = []
+    private var numbers = InlineArray<8, Double>(repeating: .infinity)
+    private var indexes = InlineArray<8, Int>(repeating: 0)
+    private var count = 0
+    /// The least of those that are not among the few.
+    private var next = Double.infinity
 
-    init(count: Int) {
-        self.count = count
-        numbers.reserveCapacity(count)
-        indexes.reserveCapacity(count)
+    init() {
+        assert(numbers.count == Policy.rankedPools, "as many as a policy ranks")
     }
 
     /// What a number has to be below to be taken still.
-    var bound: Double { numbers.count == count ? numbers[count - 1] : .infinity }
+    var bound: Double { numbers[numbers.count - 1] }
+
+    var all: [Int] { (0..<count).map { indexes[$0] } }
+
+    /// Whether each is above the one before by more than a margin, and those left out above all of
+    /// them.
+    func areApart(by margin: Double) -> Bool {
+        for place in 0..<count {
+            let after = place + 1 < count ? numbers[place + 1] : next
+            guard after - numbers[place] > margin else { return false }
+        }
+        return true
+    }
 
     /// Takes one more, whose index is above those of all before.
     mutating func insert(_ number: Double, _ index: Int) {
-        guard number < bound else { return }
-        if numbers.count == count {
-            numbers.removeLast()
-            indexes.removeLast()
+        guard number < bound else {
+            next = min(next, number)
+            return
         }
-        var place = numbers.count
-        while place > 0, numbers[place - 1] > number { place -= 1 }
-        numbers.insert(number, at: place)
-        indexes.insert(index, at: place)
+        if count == numbers.count {
+            next = bound
+            count -= 1
+        }
+        var place = count
+        while place > 0, numbers[place - 1] > number {
+            numbers[place] = numbers[place - 1]
+            indexes[place] = indexes[place - 1]
+            place -= 1
+        }
+        numbers[place] = number
+        indexes[place] = index
+        count += 1
     }
 }
