@@ -4,7 +4,7 @@ A server starts at valgrind's speed with nothing counted; then N queries of a ki
 the counters are dumped. The difference by 2 N, less what being stopped that often costs, is what a query costs in user space, the C
 library's part of the system calls included, and leaves out what happens now and then. The kernel is not counted.
 """
-import contextlib, os, pathlib, re, shutil, signal, subprocess, sys, time
+import contextlib, dataclasses, os, pathlib, re, shutil, signal, subprocess, sys, time
 
 import measure, peers, tables, workloads
 
@@ -61,15 +61,14 @@ class Server(measure.Server):
         # Loading hashes; with a seed of its own each run would differ.
         return os.environ | {"LD_PRELOAD": str(library), "SWIFT_DETERMINISTIC_HASHING": "1"}
 
-    def __enter__(self):
-        super().__enter__()
+    def begin(self):
+        super().begin()
         time.sleep(REST_SECONDS)
         # What was asked while it started may have been answered since.
         self.socket.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True: self.socket.recv(4096)
         if self.dumps: self.tell("instrumentation", "on")
-        return self
 
     def tell(self, *words):
         subprocess.run(["vgdb", f"--pid={self.process.pid}", *words], check=True, capture_output=True, timeout=600)
@@ -141,23 +140,25 @@ def difference(server, messages):
 
 
 def counted_zone(folder):
-    """The zone of the static mix with steered names, aliases, mail and delegations."""
-    work = workloads.geo_static(folder, "counts", [f"www{number}" for number in range(100)])
+    """The zone of the static mix with steered names, wildcards, aliases, mail and delegations; this machine is at a site."""
+    work = dataclasses.replace(workloads.geo_static(folder, "counts", [f"www{number}" for number in range(100)]), local="tokyo")
     lines = []
     for i in range(100):
         lines.append(f"alias{i} CNAME host{i * 10}\nmail{i} MX 10 host{i * 10}\nchild{i} NS ns1.child{i}\nchild{i} NS ns2.child{i}\n"
-                     f"ns1.child{i} A 192.0.2.{i}\nns2.child{i} A 198.51.100.{i}\n")
+                     f"ns1.child{i} A 192.0.2.{i}\nns2.child{i} A 198.51.100.{i}\n*.wild{i} A 192.0.2.{i}\n")
     with open(work.zone, "a") as file: file.writelines(lines)
     return work
 
 
 KINDS = [  # what it is, name, type, response code
-    ("static A", "host{}0", "A", 0), ("NXDOMAIN", "no{}", "A", 3), ("NODATA", "host{}0", "TXT", 0),
+    ("static A", "host{}0", "A", 0), ("wildcard", "some.wild{}", "A", 0), ("NXDOMAIN", "no{}", "A", 3), ("NODATA", "host{}0", "TXT", 0),
     ("CNAME and its target", "alias{}", "A", 0), ("referral with glue", "www.child{}", "A", 0), ("MX", "mail{}", "MX", 0)]
+LOCAL = "steered A, by the packet's source"
 
 
 def kinds(work, database):
-    """The messages of each kind, as [(kind, messages, response code, steered)]."""
+    """The messages of each kind; those for steered names, if there is a database to steer by:
+    [(kind, messages, response code, steered)]."""
     found = []
     for kind, name, rtype, code in KINDS:
         # host0, host20, host40 and so on have TXT records.
@@ -165,28 +166,41 @@ def kinds(work, database):
         found.append((kind, [measure.query(f"{name.format(i)}.{work.apex}", rtype) for i in numbers], code, False))
     clients = measure.samples(work, database) if database else []
     if clients:
+        found.append((LOCAL, [measure.query(f"{owner}.{work.apex}", "A") for owner in work.steered], 0, True))
         found.append(("steered A, ECS /24", [measure.query(f"{owner}.{work.apex}", "A", subnet) for owner, _, subnet, _ in clients[:500]], 0, True))
     return found
 
 
 def counts(folder, args, database):
-    """What a query costs in instructions, for each kind and server: Markdown."""
-    if not shutil.which("valgrind"): raise SystemExit("scripts/bench: counts wants valgrind (scripts/install --with-tests)")
+    """What a query costs in instructions, for each kind and server."""
+    if not shutil.which("valgrind"): raise measure.Failure("counts wants valgrind (scripts/install --with-tests)")
     work = counted_zone(folder)
     wanted = kinds(work, database)
-    results, servers = {}, [name for name in args.servers if name in COUNTED]
+    results, faults, servers = {}, [], [name for name in args.servers if name in COUNTED]
+    if not servers: raise measure.Failure(f"of --servers, only {', '.join(COUNTED)} can be counted")
     for name in servers:
         print(f"# counts: {name}", file=sys.stderr, flush=True)
-        with Server(name, work, database) as server:
-            for kind, messages, code, steered in wanted:
-                if steered and name == "nsd": continue
-                reply = server.ask(messages[0], timeout=30)
-                if reply[3] & 15 != code: raise SystemExit(f"scripts/bench: {name} answers {kind} with code {reply[3] & 15}")
-                results[kind, name] = count(server, messages)
+        try:
+            with Server(name, work, database) as server:
+                for kind, messages, code, steered in wanted:
+                    if not (steered and name == "nsd"): results[kind, name] = counted(server, kind, messages, code)
+        except (measure.Failure, OSError, subprocess.SubprocessError) as error:
+            if name == "rhumb": raise
+            faults.append(f"{name}: {error}")
     cell = lambda one: f"{one['instructions']:,.0f} ({one['octets']:.0f})" if one else "–"
     rows = [[kind, *(cell(results.get((kind, name))) for name in servers),
              *([", ".join(f"{abs(results[kind, 'rhumb'][what]):.1f}" for what in FORBIDDEN)] if "rhumb" in servers else [])]
             for kind, *_ in wanted]
     heads = ["instructions a query (octets of the answer)", *servers] + (["Rhumb's allocations, retains and releases"] if "rhumb" in servers else [])
     allowed = all(abs(results[key][what]) < PER_QUERY for key in results if key[1] == "rhumb" for what in FORBIDDEN)
-    return allowed, tables.table(heads, rows)
+    return tables.Result(tables.dated(f"steered by {database.stem}") + tables.table(heads, rows), allowed, faults=faults)
+
+
+def counted(server, kind, messages, code):
+    """What a query of a kind costs, if it is answered as it has to be."""
+    reply = server.ask(messages[0], timeout=30)
+    if reply[3] & 15 != code: raise measure.Failure(f"{server.name} answers {kind} with code {reply[3] & 15}")
+    if kind == LOCAL and server.name != "knot":  # which has no place for networks of one's own, and takes its last resort
+        given, sites = measure.first_address(reply, messages[0].index(b"\0", 12) + 5 - 12), list(server.work.sites)
+        if given != peers.address(sites.index(server.work.local), 0): raise measure.Failure(f"{server.name} sends {server.work.local} to {given}")
+    return count(server, messages)

@@ -1,4 +1,6 @@
 """Draws medians as a bar chart: SVG as text, readable on light and dark pages."""
+import html
+
 COLOURS = {"kernel": "#9aa5b1", "user": "#d9480f"}
 ROW, LABEL, WIDTH, GAP = 18, 96, 640, 26
 
@@ -9,7 +11,7 @@ def draw(groups):
     for title, bars in groups:
         longest = max(kernel + user for _, kernel, user in bars)
         scale = (WIDTH - LABEL - 90) / longest
-        lines.append(f'<text x="0" y="{y}" font-weight="bold">{title}</text>')
+        lines.append(f'<text x="0" y="{y}" font-weight="bold">{html.escape(title)}</text>')
         for server, kernel, user in bars:
             y += ROW
             x = LABEL

@@ -1,13 +1,20 @@
 """How what Rhumb costs grows with what it is given: one series of points for each thing that there can be much of."""
-import dataclasses, random, sys, time
+import dataclasses, pathlib, random, statistics, sys, tempfile, time
 
-import callgrind, measure, peers, tables, upheaval, workloads
+import callgrind, geodata, measure, peers, tables, upheaval, workloads
 
 QUESTIONS = 20_000
 ASKED = 3_000        # names of which instructions are counted
 RULES_OF_ONE = 250   # a service takes 256
 POOLS_OF_ONE = 60    # a rule takes 64
+NETWORKS_OF_ONE = 10_000   # networks that a rule takes
+NETWORKS_OF_FILE = 250_000  # a file takes a million values
 INTERVAL = 10        # seconds between two probes of an origin
+BASE = (17, 10_000)  # 2^17 networks at so many places, where it is not the database that grows
+LIMITS = """What a series stops at: 4,096 pools (`SteeringLimit`), of which one service comes to 3,600; a million values in one YAML
+file (`SettingsValue`), which 166,000 overrides are; 65,536 origins, and a core, which 10,000 every ten seconds take a fifth of;
+zones are files, of which a million was too many for the disk. 100,000 rules are 400 services; more wait for their trees.
+"""
 
 
 @dataclasses.dataclass
@@ -17,7 +24,8 @@ class Point:
     note: str
     files: dict          # path in the folder: text or an iterable of lines
     names: list          # what is asked for
-    database: object = None
+    database: object = None  # (bits, places) of one to be made, or the file of one
+    grows: bool = True       # whether it is the point before with more of one thing
 
 
 def zone(names, line):
@@ -64,26 +72,61 @@ def of_rules(count, database):
     names, services = list(sites), {}
     for first in range(0, count, RULES_OF_ONE):
         numbers = range(first, min(first + RULES_OF_ONE, count) - 1)  # the last one is for everyone
-        services[f"s{first}"] = "".join(f"      - {{ match: {{ networks: [{1 + i % 200}.{i // 200 * 8}.0.0/16] }}, pools: [{names[i % 6]}] }}\n"
-                                        for i in numbers) + near(names)
+        # 6,400 networks; what comes round again has other pools, so that no two services are alike.
+        services[f"s{first}"] = "".join(
+            f"      - {{ match: {{ networks: [{1 + i % 200}.{i // 200 % 32 * 8}.0.0/16] }}, pools: [{names[(i + i // 6_400) % 6]}] }}\n"
+            for i in numbers) + near(names)
     return steered(count, "rules", "one service" if len(services) == 1 else f"{len(services)} services", services, sites, database)
+
+
+def of_networks(count, database):
+    """Networks that rules name, each beside one that none names: as many rules as they take, in as many services as a file takes."""
+    names, services, networks = list(workloads.SITES), {}, list(geodata.every_other(count))
+    for first in range(0, count, NETWORKS_OF_FILE):
+        mine = networks[first:first + NETWORKS_OF_FILE]
+        rules = -(-len(mine) // NETWORKS_OF_ONE)
+        services[f"s{first}"] = "".join(
+            f"      - {{ match: {{ networks: [{', '.join(mine[rule::rules])}] }}, pools: [{names[rule % 6]}] }}\n" for rule in range(rules)) + near(names)
+    note = "1 service" if len(services) == 1 else f"{len(services)} services"
+    point = steered(count, "networks of rules", note, services, workloads.SITES, database)
+    # One file for each service, and one for the pools.
+    head, _, _ = point.files.pop("zones/geo.yaml").partition("services:\n")
+    point.files["zones/geo.yaml"] = head
+    point.files |= {f"zones/{name}.yaml": f"services:\n  {name}:\n    rules:\n{rules}" for name, rules in services.items()}
+    return point
+
+
+def of_overrides(count, database):
+    """Networks that the operator places, each beside one that is the database's."""
+    places = list(workloads.SITES.values())
+    point = dataclasses.replace(of_rules(1, database), series="location overrides", size=count, note="geo/overrides.yaml")
+    point.files["geo/overrides.yaml"] = ["networks:\n", *(
+        f"  {network}: {{ coordinates: [{places[i % 6][0]}, {places[i % 6][1]}] }}\n" for i, network in enumerate(geodata.every_other(count)))]
+    return point
 
 
 def points(databases):
     """All points, smallest first within a series; one at a time, as a million names take room."""
     for size in (1_000, 10_000, 100_000, 1_000_000): yield static(size, 1, "names", "one zone")
-    for zones in (1, 10, 100, 1_000): yield static(10_000, zones, "zones", "10,000 names in all")
-    if not databases: return
-    for count in (6, 60, 600): yield of_pools(count, databases[0])
-    for count in (1, 10, 100, 1_000): yield of_rules(count, databases[0])
-    sizes = sorted((nodes(path), path) for path in {*databases, *(peers.ROOT / "geo").glob("*.mmdb")})
-    for size, path in sizes:
-        yield dataclasses.replace(of_rules(1, path), series="nodes of the database", size=size, note=path.stem)
+    for zones in (10, 1_000, 10_000, 100_000): yield static(max(zones, 1_000), zones, "zones", "a name each" if zones > 999 else "1,000 names in all")
+    for count in (6, 60, 600, 3_600): yield of_pools(count, BASE)
+    for count in (10, 100, 1_000, 10_000, 100_000): yield of_rules(count, BASE)
+    for count in (1_000, 10_000, 100_000, 1_000_000): yield of_networks(count, BASE)
+    for count in (1_000, 10_000, 100_000, 150_000): yield of_overrides(count, BASE)
+    for bits in (10, 14, 17, 20):
+        yield dataclasses.replace(of_rules(1, (bits, 1_000)), series="networks of a made database", size=1 << bits, note="at 1,000 places")
+    for places in (1_000, 10_000, 100_000):
+        yield dataclasses.replace(of_rules(1, (17, places)), series="places of a made database", size=places, note="of 131,072 networks")
+    for size, path in sorted((nodes(path), path) for path in {*databases, *(peers.ROOT / "geo").glob("*.mmdb")} if "ASN" not in path.name):
+        yield dataclasses.replace(of_rules(1, path), series="a real database", size=size, note=f"nodes; {path.stem}", grows=False)
 
 
 def nodes(path):
     """How many nodes the tree of a database has."""
-    import maxminddb
+    try:
+        import maxminddb
+    except ImportError:
+        raise measure.Failure("growth wants python3-maxminddb (scripts/install --with-tests)") from None
     return maxminddb.open_database(str(path)).metadata().node_count
 
 
@@ -114,11 +157,13 @@ def messages(point):
 
 def measured(point, folder, seconds):
     """What a point costs."""
+    if isinstance(point.database, tuple):
+        point.database = geodata.write_database(folder / "made.mmdb", *point.database)
     work = work_of(point, folder)
     with measure.Server("rhumb", work, point.database) as server:
         result = server.measure(seconds)
-        found = {"start": server.start["seconds"], "load": server.start["cpu"], "memory": server.start["private"],
-                 "cost": result["cost"], "own": result["user"], "failed": result["wrong"] + result["lost"]}
+        found = {"start": server.start["seconds"], "load": server.start["cpu"], "memory": server.start["private"], "cost": result["cost"],
+                 "own": result["user"], "failed": result["wrong"] + result["lost"], "others": result["others"]}
     with callgrind.Server("rhumb", work, point.database) as server:
         return found | {"instructions": callgrind.count(server, messages(point))["instructions"]}
 
@@ -138,8 +183,8 @@ def of_monitors(count, port):
 
 
 def monitors(folder, seconds):
-    """What probing costs: in CPU time and memory, and for queries meanwhile."""
-    rows, idle = [], None
+    """What probing costs, in CPU time and memory, and for queries meanwhile: a table, and whether Rhumb is well."""
+    rows, idle, failed = [], None, 0
     origins = upheaval.Origins(well=True)
     origins.start()
     for count in (0, 100, 1_000, 10_000):
@@ -151,26 +196,38 @@ def monitors(folder, seconds):
             memory = measure.memory(server.process.pid)[1]
             result = server.measure(seconds)
         idle = idle or memory
+        failed += result["wrong"] + result["lost"]
         print(f"# growth: {count:,} monitors: {minute:.2f} CPU s a minute", file=sys.stderr, flush=True)
         probes = count * 60 / INTERVAL
         rows.append([f"{count:,}", f"{minute:.2f}", f"{minute / 60:.1%}", f"{minute / probes * 1e6:.0f}" if count else "–", f"{memory:.1f}",
                      f"{(memory - idle) * 1024 / count:.1f}" if count else "–", f"{result['cost']:.2f}", f"{result['wrong'] + result['lost']}"])
     origins.stop()
     return tables.table(["origins, each every 10 s", "CPU s a minute", "of a core", "µs a probe", "private MB", "KB an origin",
-                         "µs CPU a query meanwhile, probes included", "wrong, lost"], rows)
+                         "µs CPU a query meanwhile, probes included", "wrong, lost"], rows), failed == 0
 
 
 def run(folder, args, database):
-    """All series in one table, with the power that each follows from its last point but one to its last: Markdown."""
-    rows, done, well = [], {}, True
+    """All series in one table, each point with the power of its size with which it grew from the point before."""
+    rows, done, well, faults, others = [], {}, True, [], []
     for point in points(args.database):
-        one = measured(point, folder, args.seconds)
-        print(f"# growth: {point.series} {point.size:,}: {one['instructions']:.0f} instructions, load {one['load']:.2f} s", file=sys.stderr, flush=True)
-        before = done.get(point.series)
+        name = f"{point.series}, {point.size:,}"
+        try:
+            if time.monotonic() > args.deadline: raise measure.Failure("no time left (--minutes)")
+            with tempfile.TemporaryDirectory(dir=folder) as own: one = measured(point, pathlib.Path(own), args.seconds)
+        except (measure.Failure, OSError) as error:
+            faults.append(f"{name}: {error}")
+            continue
+        print(f"# growth: {name}: {one['instructions']:.0f} instructions, load {one['load']:.2f} s", file=sys.stderr, flush=True)
+        before = done.get(point.series) if point.grows else None
         power = lambda key: "–" if not before else f"{round(tables.exponent([(before[0], before[1][key]), (point.size, one[key])]), 1) + 0:.1f}"
         rows.append([point.series, f"{point.size:,}", point.note, f"{one['instructions']:,.0f}", f"{one['cost']:.2f}", f"{one['own']:.2f}",
                      f"{one['start']:.2f}", f"{one['load']:.2f}", power("load"), f"{one['memory']:.0f}", power("memory")])
         done[point.series] = (point.size, one)
         well = well and not one["failed"]
-    return well, tables.table(["series", "size", "", "instructions a query", "µs CPU a query", "own", "first answer s", "CPU s of loading",
-                               "its power", "private MB", "its power"], rows) + "\n" + monitors(folder, args.seconds)
+        others.append(one["others"])
+    if not rows: raise measure.Failure("; ".join(faults))
+    probes, probes_well = monitors(folder, args.seconds)
+    noise = f"others took {statistics.median(others):.0%} of the core, {max(others):.0%} at the most"
+    return tables.Result(tables.dated(noise) + tables.table(
+        ["series", "size", "", "instructions a query", "µs CPU a query", "own", "first answer s", "CPU s of loading", "its power", "private MB",
+         "its power"], rows) + "\n" + probes + "\n" + LIMITS, well and probes_well, faults=faults)

@@ -8,6 +8,11 @@ TYPES = {"A": 1, "MX": 15, "TXT": 16, "AAAA": 28}
 START_SECONDS = 120  # a server that has not answered by then won't
 QUIET = .10          # share of the server's core that others may take in a measurement that counts
 TRIES = 3
+LOAD_SPARE = 60      # seconds beyond its load in which the generator has read, drawn and ended
+
+
+class Failure(Exception):
+    """What could not be measured, and why: this work ends there, the others go on."""
 
 
 def start(command, core, **options):
@@ -110,8 +115,17 @@ class Server:
 
     def __enter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{self.name}-"))
+        self.process, self.socket = None, socket.socket(family_of(self.work.host), socket.SOCK_DGRAM)
+        try:
+            self.begin()
+        except BaseException:  # nothing is left running, whatever ends this
+            self.__exit__()
+            raise
+        return self
+
+    def begin(self):
+        """Starts it and waits for its first answer."""
         command = self.command()
-        self.socket = socket.socket(family_of(self.work.host), socket.SOCK_DGRAM)
         self.socket.connect((self.work.host, self.port))
         name, rtype, expectation = next(line.split() for line in open(self.work.questions) if "ANSWER" in line or "NXDOMAIN" in line)
         began = time.monotonic()
@@ -122,14 +136,11 @@ class Server:
                 reply = self.ask(query(name, rtype), timeout=.02)
                 if self.name == "echo" or reply[3] & 15 == (3 if expectation == "NXDOMAIN" else 0): break
             if time.monotonic() - began > self.start_seconds or self.process.poll() is not None:
-                output = self.output()
-                self.__exit__()
-                raise SystemExit(f"scripts/bench: {self.name} does not answer: {output}")
+                raise Failure(f"{self.name} does not answer: {self.output().strip() or 'it says nothing'}")
             time.sleep(.001)
         self.start = {"seconds": time.monotonic() - began, "cpu": sum(cpu(self.process.pid))}
         # By now what was only needed for loading is given back, as far as it ever is.
         self.start["memory"], self.start["private"] = memory(self.process.pid)
-        return self
 
     def output(self):
         """The end of what it said."""
@@ -139,15 +150,20 @@ class Server:
     def __exit__(self, *_):
         self.socket.close()
         for number in (signal.SIGTERM, signal.SIGKILL):
-            if self.process.poll() is None:
+            if self.process and self.process.poll() is None:
                 self.process.send_signal(number)
                 with contextlib.suppress(subprocess.TimeoutExpired): self.process.wait(5)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def ask(self, message, timeout=1.0):
+        """The answer to this query, not to one before it that took long."""
+        number, end = os.urandom(2), time.monotonic() + timeout
         self.socket.settimeout(timeout)
-        self.socket.send(message)
-        return self.socket.recv(4096)
+        self.socket.send(number + message[2:])
+        while True:
+            reply = self.socket.recv(4096)
+            if reply[:2] == number: return reply
+            self.socket.settimeout(max(.001, end - time.monotonic()))
 
     def address(self, name, subnet):
         """The first address that a client gets there."""
@@ -185,19 +201,24 @@ class Server:
                 questions.write_text("".join(line.rpartition(" ")[0] + "\n" for line in open(self.work.questions)))
         command = [peers.ROOT / ".build/release/rhumb", "load", peers.authority(self.work.host, self.port), "--queries", questions,
                    "--seconds", str(seconds), "--json", *self.work.load, *options]
-        if self.work.clients: command += ["--clients", str(self.database), "--draw", "200000"]
+        if self.work.clients: command += ["--clients", self.database, "--draw", "200000"]
         # Before it sends, the generator reads and draws; the server rests then, so its own clock counts the load alone.
         before, others, began = cpu(self.process.pid), busy(0), time.monotonic()
-        done = start(command, 1, stdout=subprocess.PIPE, text=True)
-        output = done.communicate()[0]
+        done = start(command, 1, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            output, errors = done.communicate(timeout=seconds + LOAD_SPARE)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"rhumb load against {self.name} does not end") from None
+        finally:
+            if done.poll() is None: done.kill()
         elapsed, others = time.monotonic() - began, busy(0) - others
         user, kernel = [after - so_far for after, so_far in zip(cpu(self.process.pid), before)]
-        if not output.strip(): raise SystemExit(f"scripts/bench: rhumb load failed against {self.name}")
+        if not output.strip(): raise Failure(f"rhumb load against {self.name}: {errors.strip()}")
         result = json.loads(output)
         answered = result["answered"] or 1e-9  # so that who does not answer is told by the cost
         return {"user": user * 1e6 / answered, "kernel": kernel * 1e6 / answered, "cost": (user + kernel) * 1e6 / answered,
                 "others": max(0, others - user - kernel) / elapsed, "answers": result["answers_per_second"],
-                "wrong": result["wrong"], "lost": result["lost"], "p50": result["latency_microseconds"]["p50"],
+                "wrong": result["wrong"], "lost": result["lost"], "unsent": result["unsent"], "p50": result["latency_microseconds"]["p50"],
                 "p99": result["latency_microseconds"]["p99"], "failed": result["failed_connections"]}
 
 

@@ -39,6 +39,9 @@ def rhumb(work, folder, port, database):
         (folder / "zones/geo.yaml").write_text(text)
         (folder / "geo").mkdir()
         (folder / "geo/city.mmdb").symlink_to(database)
+        if work.local:
+            (folder / "geo/overrides.yaml").write_text(
+                f"networks:\n  127.0.0.0/8: {{ coordinates: [{', '.join(map(str, work.sites[work.local]))}] }}\n")
     else:
         zone.symlink_to(work.zone)
     return [ROOT / ".build/release/rhumb", "serve", "-C", folder]
@@ -54,13 +57,14 @@ def gdnsd(work, folder, port, database):
     (folder / f"zones/{work.apex}").write_text(text)
     plugins = ""
     if work.steered:
+        nets = f"nets => {{ 127.0.0.0/8 => [ {work.local} ] }}, " if work.local else ""
         places = ", ".join(f"{name} => [ {latitude}, {longitude} ]" for name, (latitude, longitude) in work.sites.items())
         resources = "\n".join(
             f"service{service} => {{ map => world, service_types => up, dcmap => {{ "
             + ", ".join(f"{name} => {address(site, service)}" for site, name in enumerate(work.sites)) + " } }"
             for service in range(SERVICES))
         plugins = f"""plugins => {{ geoip => {{
-  maps => {{ world => {{ geoip2_db => {database}, datacenters => [ {", ".join(work.sites)} ], auto_dc_coords => {{ {places} }} }} }},
+  maps => {{ world => {{ geoip2_db => {database}, {nets}datacenters => [ {", ".join(work.sites)} ], auto_dc_coords => {{ {places} }} }} }},
   resources => {{ {resources} }}
 }} }}
 """
@@ -154,8 +158,25 @@ zone "{work.apex}" {{ type master; file "{work.zone}"; }};
     return ["named", "-f", "-n", "1", "-c", folder / "named.conf", "-L", folder / "log"]
 
 
-SERVERS = {"echo": echo, "rhumb": rhumb, "gdnsd": gdnsd, "nsd": nsd, "knot": knot, "bind": bind}
-PROGRAMS = {"gdnsd": "gdnsd", "nsd": "nsd", "knot": "knotd", "bind": "named"}
+def pdns(work, folder, port, database):
+    """Left out where answers are steered: pickclosest of its LUA records takes the places of the answers' addresses from
+    the database, too, which has none for private ones, and its geoip backend goes by country."""
+    (folder / "named.conf").write_text(f'zone "{work.apex}" {{ type master; file "{work.zone}"; }};\n')
+    (folder / "pdns.conf").write_text(f"""launch=bind
+bind-config={folder}/named.conf
+local-address=127.0.0.1
+local-port={port}
+receiver-threads=1
+distributor-threads=1
+socket-dir={folder}
+loglevel=3
+""")
+    return ["pdns_server", f"--config-dir={folder}", "--daemon=no", "--guardian=no", "--write-pid=no", "--disable-syslog=yes"]
+
+
+SERVERS = {"echo": echo, "rhumb": rhumb, "gdnsd": gdnsd, "nsd": nsd, "knot": knot, "bind": bind, "pdns": pdns}
+PROGRAMS = {"gdnsd": "gdnsd", "nsd": "nsd", "knot": "knotd", "bind": "named", "pdns": "pdns_server"}
+PACKAGES = {"gdnsd": "gdnsd", "nsd": "nsd", "knot": "knot", "bind": "bind9", "pdns": "pdns-server"}  # of Debian
 
 
 def is_installed(server):

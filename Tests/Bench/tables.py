@@ -1,5 +1,15 @@
 """Results as text: Markdown tables, their places in a document, and the curves that points follow."""
-import math, re
+import dataclasses, math, re, time
+
+
+@dataclasses.dataclass
+class Result:
+    """What came of one work."""
+    text: str                            # Markdown
+    is_well: bool = True                 # Rhumb lost nothing, and answered nothing wrong
+    bars: tuple | None = None            # for the chart
+    rounds: list = dataclasses.field(default_factory=list)
+    faults: list = dataclasses.field(default_factory=list)  # what could not be measured
 
 
 def table(heads, rows):
@@ -8,13 +18,22 @@ def table(heads, rows):
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
+def dated(text=""):
+    """The line above a table: when it was made, and what else there is to say."""
+    return f"Of {time.strftime('%-d %B %Y')}" + (f": {text}" if text else "") + ".\n\n"
+
+
+class NoPlace(Exception):
+    """A document without the marks of a table."""
+
+
 def put(document, name, text):
     """The document with the text between `<!-- bench NAME -->` and `<!-- /bench -->` replaced.
 
     One that has no such place is an error: a table that nobody reads is worse than a failure.
     """
     pattern = re.compile(rf"(<!-- bench {re.escape(name)} -->\n).*?(<!-- /bench -->)", re.DOTALL)
-    if not pattern.search(document): raise KeyError(f"no <!-- bench {name} --> … <!-- /bench --> in the document")
+    if not pattern.search(document): raise NoPlace(f"it has no line <!-- bench {name} --> with <!-- /bench --> below it")
     return pattern.sub(lambda match: match[1] + "\n" + text.strip() + "\n\n" + match[2], document, count=1)
 
 

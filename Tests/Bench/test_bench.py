@@ -1,9 +1,9 @@
 """Tests of what scripts/bench computes itself: python3 Tests/Bench/test_bench.py"""
-import pathlib, struct, sys, tempfile, unittest
+import contextlib, io, ipaddress, pathlib, struct, subprocess, sys, tempfile, types, unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import callgrind, growth, measure, peers, tables, upheaval, workloads
+import callgrind, chart, geodata, growth, measure, peers, tables, turns, upheaval, workloads
 
 PROFILE = """version: 1
 fn=answer
@@ -34,11 +34,11 @@ class Tables(unittest.TestCase):
         self.assertEqual(tables.put(new, "geo", "old"), tables.put(document, "geo", "old"))
 
     def test_a_document_without_the_place_is_an_error(self):
-        with self.assertRaises(KeyError): tables.put("text", "geo", "")
+        with self.assertRaises(tables.NoPlace): tables.put("text", "geo", "")
 
     def test_all_tables_have_a_place_in_the_document(self):
         document = (peers.ROOT / "docs/performance.md").read_text()
-        for name in (*workloads.ALONE, "variants", "reload", "start", "counts", "growth", "machine"): tables.put(document, name, "")
+        for name in (*workloads.ALONE, "variants", "databases", "reload", "start", "counts", "growth", "machine"): tables.put(document, name, "")
 
     def test_powers(self):
         self.assertAlmostEqual(tables.exponent([(10, 7), (100, 70), (1000, 700)]), 1)
@@ -64,8 +64,87 @@ class Counting(unittest.TestCase):
                     if kind == "NXDOMAIN": self.assertFalse(has)
                     elif kind == "NODATA": self.assertTrue(has and "TXT" not in has, owner)
                     elif kind == "static A": self.assertIn("A", has, owner)
+                    elif kind == "wildcard":
+                        self.assertFalse(has)
+                        self.assertIn((f"*.{message[14 + length:14 + length + message[13 + length]].decode()}", "A"), records)
                     elif kind == "MX": self.assertEqual((has, rtype), ({"MX"}, 15))
                     elif kind.startswith("CNAME"): self.assertEqual(has, {"CNAME"})
+
+
+class Turns(unittest.TestCase):
+    def setUp(self):
+        silence = contextlib.redirect_stderr(io.StringIO())  # what rounds say of themselves
+        silence.__enter__()
+        self.addCleanup(silence.__exit__, None, None, None)
+
+    def rounds(self, *others):
+        return [{("rhumb", "geo"): {"others": share, "cost": 4, "user": 1, "kernel": 3, "wrong": 0, "lost": 0, "start": {}}} for share in others]
+
+    def test_noisy_rounds_are_left_out_and_counted(self):
+        rounds = self.rounds(.01, .5, .02)
+        self.assertEqual(turns.quiet(rounds), ([rounds[0], rounds[2]], True))
+        self.assertIn("2 of 3 rounds were quiet", turns.remark(rounds))
+
+    def test_it_is_said_if_too_few_rounds_were_quiet(self):
+        for others, words in (((.5, .5, .5), "**None of 3 rounds was quiet**"), ((.5, .01, .5), "**Only 1 of 3 rounds was quiet**"),
+                              ((.5,), "**None of 1 rounds was quiet**")):
+            rounds = self.rounds(*others)
+            self.assertEqual(turns.quiet(rounds), (rounds, False))
+            self.assertIn(words, turns.remark(rounds))
+        self.assertEqual(turns.quiet(self.rounds(.01))[1], True)
+
+    def take(self, fails):
+        """Two rounds of three servers, of whom one fails in a round."""
+        chosen = types.SimpleNamespace(rounds=2, seconds=1, deadline=float("inf"))
+        asked = []
+
+        class Server:
+            start = {}
+
+            def __init__(self, name, work, database): self.name = name
+
+            def __enter__(self):
+                asked.append(self.name)
+                if (self.name, asked.count(self.name)) == fails: raise measure.Failure("no answer")
+                return self
+
+            def __exit__(self, *_): pass
+
+            def measure(self, seconds, beside): return {"others": 0, "cost": 1, "wrong": 0, "lost": 0}
+
+        before, measure.Server = measure.Server, Server
+        try:
+            return turns.take_turns([(name, types.SimpleNamespace(name="static")) for name in ("echo", "rhumb", "nsd")], chosen, None)
+        finally:
+            measure.Server = before
+
+    def test_a_server_that_fails_is_left_out_and_named(self):
+        for number in (1, 2):
+            rounds, _, faults = self.take(("nsd", number))
+            self.assertEqual([[name for name, _ in one] for one in rounds], [["echo", "rhumb"]] * 2)
+            self.assertEqual(faults, ["static, nsd: no answer"])
+        with self.assertRaises(measure.Failure): self.take(("rhumb", 2))
+
+
+class Calls(unittest.TestCase):
+    def test_what_is_called_wrongly_is_told_before_anything_is_measured(self):
+        with tempfile.TemporaryDirectory() as folder:
+            text = pathlib.Path(folder, "text.md")
+            text.write_text("no marks")
+            for words, expected in ((["statik"], "did you mean 'static'?"), (["--servers", "nds"], "did you mean 'nsd'?"),
+                                    (["--rounds", "0"], "0 is not 1 or more"), (["--seconds", "-1"], "is not 0.1 or more"),
+                                    (["--svg", f"{folder}/none/a.svg"], "can't be written"), (["--json", folder], "can't be written"),
+                                    (["--into", str(text)], "no line <!-- bench static -->"), (["--into", f"{folder}/none.md"], "No such file"),
+                                    (["--database", f"{folder}/none.mmdb"], "No such file"), (["--database", str(text)], "no MaxMind database")):
+                done = subprocess.run([peers.ROOT / "scripts/bench", "--no-build", *words], capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, 2, words)
+                self.assertIn(expected, done.stderr)
+            done = subprocess.run([peers.ROOT / "scripts/count", "--no-build", "statik"], capture_output=True, text=True, timeout=60)
+            self.assertEqual((done.returncode, "no kind has 'statik'" in done.stderr), (2, True))
+
+    def test_help_fits_a_terminal(self):
+        text = subprocess.run([peers.ROOT / "scripts/bench", "--help"], capture_output=True, text=True, timeout=60).stdout
+        self.assertTrue(all(len(line) <= 80 for line in text.splitlines()), max(text.splitlines(), key=len))
 
 
 class Messages(unittest.TestCase):
@@ -88,7 +167,7 @@ class Growth(unittest.TestCase):
         lines = lambda point, path: "".join(point.files[path])
         point = growth.static(1_000, 10, "zones", "")
         self.assertEqual((point.size, len(point.files), sum("".join(text).count(" A 10.") for text in point.files.values())), (10, 10, 1_000))
-        for count in (1, 10, 1_000):
+        for count in (1, 10, 1_000, 10_000):
             text = lines(growth.of_rules(count, None), "zones/geo.yaml")
             self.assertEqual(text.count("      - {"), count)
             networks = [part.split("]")[0] for part in text.split("networks: [")[1:]]
@@ -98,7 +177,38 @@ class Growth(unittest.TestCase):
             self.assertEqual(text.count("location:"), count)
             rules = [line for line in text.splitlines() if "policy" in line]
             self.assertTrue(all(line.count("site") <= 64 for line in rules))
+        for count, files in ((1_000, 1), (300_000, 2)):
+            point = growth.of_networks(count, None)
+            texts = [text for path, text in point.files.items() if path.startswith("zones/s")]
+            named = [network for text in texts for part in text.split("networks: [")[1:] for network in part.split("]")[0].split(", ")]
+            self.assertEqual((len(texts), len(named), len({*named})), (files, count, count))
+            self.assertTrue(all(part.count("/") <= 10_000 for text in texts for part in text.split("networks: [")[1:]))
+        self.assertEqual(len(growth.of_overrides(1_000, None).files["geo/overrides.yaml"]), 1_001)
         self.assertEqual(lines(growth.of_monitors(1_000, 9), "zones/geo.yaml").count("addresses:"), 1_000)
+
+
+    def test_networks_leave_others_between_them(self):
+        networks = [ipaddress.ip_network(text) for text in geodata.every_other(10_000)]
+        self.assertEqual(len({*networks}), 10_000)
+        self.assertTrue(all(int(b.network_address) - int(a.network_address) == 2 * a.num_addresses for a, b in zip(networks, networks[1:])))
+        self.assertTrue(networks[0].network_address > ipaddress.ip_address("1.0.0.0") and networks[-1].broadcast_address < ipaddress.ip_address("224.0.0.0"))
+
+    def test_a_made_database_has_as_many_networks_and_places_as_it_says(self):
+        try:
+            import maxminddb
+        except ImportError:
+            self.skipTest("python3-maxminddb is missing")
+        with tempfile.TemporaryDirectory() as folder:
+            reader = maxminddb.open_database(str(geodata.write_database(pathlib.Path(folder, "made.mmdb"), 10, 50)))
+            found = [reader.get_with_prefix_len(str(ipaddress.IPv4Address(number << 22))) for number in range(1 << 10)]
+            reader.close()
+        self.assertEqual({length for _, length in found}, {10})
+        self.assertEqual(len({tuple(place["location"].values()) for place, _ in found}), 50)
+
+
+class Drawing(unittest.TestCase):
+    def test_titles_are_text(self):
+        self.assertIn("a &lt;b&gt; &amp; c", chart.draw([("a <b> & c", [("rhumb", 3, 1)])]))
 
 
 unittest.main()

@@ -42,7 +42,7 @@ class Flips:
         self.per_second = (self.changes() - self.before) / (time.monotonic() - self.began)
         for service in range(workloads.SERVICES): self.report(service, "up")
         if self.per_second < FLIPS * FLIPS_NEEDED:
-            raise SystemExit(f"scripts/bench: only {self.per_second:.1f} flips a second: {self.server.output()}")
+            raise measure.Failure(f"only {self.per_second:.1f} flips a second: {self.server.output()}")
 
     def changes(self):
         text = (self.server.folder / "output").read_text(errors="replace")
@@ -50,7 +50,7 @@ class Flips:
 
     def report(self, service, result):
         answer = control(self.server.folder, command="report", pattern=f"{self.server.work.flips}-{service}/one", result=result)
-        if not answer["ok"]: raise SystemExit(f"scripts/bench: report: {answer['error']}")
+        if not answer["ok"]: raise measure.Failure(f"report: {answer['error']}")
 
     def run(self):
         due, number = self.began, 0
@@ -63,7 +63,7 @@ class Flips:
         """Sees that answers follow: a client at the site is sent elsewhere, and back."""
         work = self.server.work
         if not (clients := measure.samples(work, self.server.database)):
-            raise SystemExit("scripts/bench: flips want python3-maxminddb")
+            raise measure.Failure("flips want python3-maxminddb")
         owner, service, client, _ = next(c for c in clients if measure.nearest_site(work, c[3]) == work.flips)
         here = peers.address(list(work.sites).index(work.flips), service)
         for result in ("down", "up"):
@@ -73,7 +73,7 @@ class Flips:
                 if (given == here) == (result == "up"): break
                 time.sleep(.01)
             else:
-                raise SystemExit(f"scripts/bench: {work.flips} was reported {result}, answers have {given}")
+                raise measure.Failure(f"{work.flips} was reported {result}, answers have {given}")
 
 
 # MARK: - Reloads
@@ -101,7 +101,7 @@ class Reloads:
         self.ended.set()
         for thread in self.threads: thread.join()
         self.server.generation = self.generation
-        if self.errors: raise SystemExit(f"scripts/bench: {self.errors[0]}")
+        if self.errors: raise measure.Failure(f"{self.errors[0]}")
 
     def guarded(self, work):
         try:
@@ -175,11 +175,11 @@ def set_apart(server):
 
 
 def reload(folder, args, database):
-    """Reloads of everything under load, beside the same without: Markdown."""
+    """Reloads of everything under load, beside the same without."""
     work = workloads.make(folder, ["geo-static"])[0]
     clients = measure.samples(work, database)
-    if not clients: raise SystemExit("scripts/bench: reload wants python3-maxminddb")
-    rows, lost = [], 0
+    if not clients: raise measure.Failure("reload wants python3-maxminddb")
+    rows, lost, others = [], 0, []
     for about, apart, options in (("all threads on one core", False, []), ("answering apart", True, []),
                                   ("all threads on one core, 50,000 a second", False, ["--rate", "50000"]),
                                   ("answering apart, 50,000 a second", True, ["--rate", "50000"])):
@@ -192,18 +192,22 @@ def reload(folder, args, database):
                 for reloads in (False, True):
                     with Reloads(server, clients, reloads) as watch:
                         one.append(server.load(max(args.seconds, 4), *options) | {"watch": watch})
+                    if not apart: others.append(one[-1]["others"])
                 rounds.append(one)
         watches = [result["watch"] for one in rounds for result in one]
         seconds = [value for watch in watches for value in watch.seconds]
         wrong = sum(result["wrong"] for one in rounds for result in one) + sum(watch.wrong for watch in watches)
         gone = sum(result["lost"] for one in rounds for result in one)
         lost += wrong + gone
+        unsent = sum(result["unsent"] for one in rounds for result in one)
         ratio = statistics.median(one[1]["p99"] / one[0]["p99"] for one in rounds)
         middle = lambda index, key: statistics.median(one[index][key] for one in rounds)
         rows.append([about, len(seconds), f"{statistics.median(seconds):.2f}", f"{middle(0, 'answers'):,.0f}", f"{middle(1, 'answers'):,.0f}",
-                     f"{middle(0, 'p99'):,.0f}", f"{middle(1, 'p99'):,.0f}", f"{ratio:.2f}",
+                     f"{middle(0, 'p99'):,.0f}", f"{middle(1, 'p99'):,.0f}", f"{ratio:.2f}", f"{unsent:,}" if options else "–",
                      f"{wrong}, {gone} of {sum(watch.asked for watch in watches):,} and the load"])
-    return lost == 0, tables.table(["load", "reloads", "s each", "answers/s without", "with", "p99 µs without", "with", "ratio", "wrong, lost"], rows)
+    noise = f"{args.rounds} rounds; others took {statistics.median(others):.0%} of the core, {max(others):.0%} at the most"
+    return tables.Result(tables.dated(noise) + tables.table(
+        ["load", "reloads", "s each", "answers/s without", "with", "p99 µs without", "with", "ratio", "not sent in time", "wrong, lost"], rows), lost == 0)
 
 
 # MARK: - Starts
@@ -260,7 +264,7 @@ def begin(folder, port, origins_port):
                 with contextlib.suppress(OSError):
                     udp.send(question)
                     if udp.recv(4096)[3] & 15 == 0: moments.setdefault("answer", time.monotonic() - began)
-                if process.poll() is not None or time.monotonic() > began + 60: raise SystemExit(f"scripts/bench: start: {text}")
+                if process.poll() is not None or time.monotonic() > began + 60: raise measure.Failure(f"start: {text}")
         finally:
             process.kill()
             process.wait()
@@ -268,7 +272,7 @@ def begin(folder, port, origins_port):
 
 
 def starts(folder, args, database):
-    """How long the sample takes from its start to its first answer: Markdown."""
+    """How long the sample takes from its start to its first answer."""
     rows = []
     for about, well in (("all well", True), ("all refuse", None), ("all stall", False)):
         origins = Origins(well)
@@ -281,4 +285,4 @@ def starts(folder, args, database):
         rounds = [max(0, min(m["listening"], m["answer"]) - m["probing"]) for m in found]
         rows.append([about, milliseconds([m["probing"] for m in found]), milliseconds(rounds), milliseconds([m["answer"] for m in found]),
                      milliseconds([m["answer"] - seconds for m, seconds in zip(found, rounds)])])
-    return True, tables.table(["origins", "files read, ms: median (most)", "first health round", "first answer", "less the round"], rows)
+    return tables.Result(tables.dated(f"{STARTS} starts each") + tables.table(["origins", "files read, ms: median (most)", "first health round", "first answer", "less the round"], rows))

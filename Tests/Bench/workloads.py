@@ -30,6 +30,7 @@ class Work:
     servers: list = dataclasses.field(default_factory=list)  # those that can do it; empty: all
     clients: bool = False           # asks for clients of the database
     host: str = "127.0.0.1"         # where servers listen
+    local: str = ""                 # the site where clients on this machine are, without ECS
     flips: str = ""                 # the site whose pools go down and come back while others ask
     configure: typing.Callable | None = None  # how servers are told to serve it, if not as peers.py has it
 

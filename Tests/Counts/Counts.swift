@@ -60,6 +60,7 @@ struct Counts {
             ns1.child A 192.0.2.53
             ns1.child AAAA 2001:db8::53
             ns2.child A 192.0.2.54
+            *.wild A 192.0.2.55
             hash 30 STEER hash
             spare 30 STEER spare
             nested 30 STEER nested
