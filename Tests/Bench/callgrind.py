@@ -184,7 +184,7 @@ def counts(folder, args, database):
             with Server(name, work, database) as server:
                 for kind, messages, code, steered in wanted:
                     if not (steered and name == "nsd"): results[kind, name] = counted(server, kind, messages, code)
-        except (measure.Failure, OSError, subprocess.SubprocessError) as error:
+        except measure.FAULTS as error:
             if name == "rhumb": raise
             faults.append(f"{name}: {error}")
     cell = lambda one: f"{one['instructions']:,.0f} ({one['octets']:.0f})" if one else "–"

@@ -15,6 +15,9 @@ class Failure(Exception):
     """What could not be measured, and why: this work ends there, the others go on."""
 
 
+FAULTS = (Failure, OSError, subprocess.SubprocessError, ValueError)  # what a server or a tool may come to
+
+
 def start(command, core, **options):
     """Starts a program on one core, ahead of what else runs there.
 

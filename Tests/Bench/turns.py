@@ -27,7 +27,7 @@ def take_turns(entries, args, database, checked=()):
                     if (name, work.name) in checked and number == 0 and (samples := measure.samples(work, database)):
                         checks[name, work.name] = server.nearest(samples)
                     one = results[name, work.name] = server.measure(args.seconds, upheaval.Flips) | {"start": server.start}
-            except (measure.Failure, OSError) as error:
+            except measure.FAULTS as error:
                 if name == "rhumb" and work.name != "geo-flips": raise
                 faults.append(f"{work.name}, {name}: {error}")
                 entries.remove((name, work))
@@ -134,7 +134,7 @@ def databases(work, args, paths):
                     with measure.Server(name, work, path) as server:
                         server.load(.3)
                         found[name].append(server.start | {"private": measure.memory(server.process.pid)[1]})
-                except (measure.Failure, OSError) as error:
+                except measure.FAULTS as error:
                     if name == "rhumb": raise
                     faults.append(f"{path.stem}, {name}: {error}")
                     del found[name]
@@ -143,6 +143,6 @@ def databases(work, args, paths):
             most = max(start["seconds"] for start in starts)
             rows.append([path.stem, name, f"{middle('seconds'):.2f} ({most:.2f})", f"{middle('cpu'):.2f}", f"{middle('private'):.0f}"])
             print(f"# databases: {path.stem}, {name}: {middle('cpu'):.2f} s", file=sys.stderr, flush=True)
-    text = tables.dated() + "".join(f"Not measured: {fault.splitlines()[0]}\n\n" for fault in faults) + tables.table(
+    text = tables.dated(f"{args.rounds} starts each") + "".join(f"Not measured: {fault.splitlines()[0]}\n\n" for fault in faults) + tables.table(
         ["database", "server", "first answer s: median (most)", "CPU s", "private MB"], rows)
     return tables.Result(text, faults=faults)
