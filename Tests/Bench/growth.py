@@ -1,5 +1,5 @@
 """How what Rhumb costs grows with what it is given: one series of points for each thing that there can be much of."""
-import dataclasses, pathlib, random, statistics, sys, tempfile, time
+import dataclasses, pathlib, random, sys, tempfile, time
 
 import callgrind, geodata, measure, peers, tables, upheaval, workloads
 
@@ -234,7 +234,6 @@ def run(folder, args, database):
     except measure.FAULTS as error:
         probes, probes_well = "", True
         faults.append(f"monitors: {error}")
-    noise = f"others took {statistics.median(others):.0%} of the core, {max(others):.0%} at the most"
-    return tables.Result(tables.dated(noise) + tables.table(
+    return tables.Result(tables.dated(measure.noise(others)) + tables.table(
         ["series", "size", "", "instructions a query", "µs CPU a query", "own", "first answer s", "CPU s of loading", "its power", "private MB",
          "its power"], rows) + "\n" + probes + "\n" + LIMITS, well and probes_well, faults=faults)

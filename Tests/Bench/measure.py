@@ -1,5 +1,5 @@
 """Runs one server under one load and says what a query cost it."""
-import contextlib, ipaddress, json, math, os, pathlib, random, shutil, signal, socket, struct, subprocess, tempfile, time
+import contextlib, ipaddress, json, math, os, pathlib, random, shutil, signal, socket, statistics, struct, subprocess, tempfile, time
 
 import peers
 
@@ -53,6 +53,12 @@ def busy(core):
     for line in open("/proc/stat"):
         name, *ticks = line.split()
         if name == f"cpu{core}": return (sum(map(int, ticks[:8])) - int(ticks[3]) - int(ticks[4])) / TICK
+
+
+def noise(shares):
+    """How much others used the core, of the shares of all measurements; for a table that leaves none out."""
+    middle = statistics.median(shares)
+    return f"{'**not quiet**: ' if middle > QUIET else ''}others took {middle:.0%} of the core, {max(shares):.0%} at the most"
 
 
 def memory(pid):

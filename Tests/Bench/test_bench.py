@@ -93,6 +93,10 @@ class Turns(unittest.TestCase):
             self.assertIn(words, turns.remark(rounds))
         self.assertEqual(turns.quiet(self.rounds(.01))[1], True)
 
+    def test_a_table_that_leaves_nothing_out_says_so_if_it_was_not_quiet(self):
+        self.assertNotIn("not quiet", measure.noise([.01, .05, .9]))
+        self.assertIn("**not quiet**: others took 50% of the core, 90% at the most", measure.noise([.01, .5, .9]))
+
     def take(self, fails):
         """Two rounds of three servers, of whom one fails in a round."""
         chosen = types.SimpleNamespace(rounds=2, seconds=1, deadline=float("inf"))

@@ -143,6 +143,6 @@ def databases(work, args, paths):
             most = max(start["seconds"] for start in starts)
             rows.append([path.stem, name, f"{middle('seconds'):.2f} ({most:.2f})", f"{middle('cpu'):.2f}", f"{middle('private'):.0f}"])
             print(f"# databases: {path.stem}, {name}: {middle('cpu'):.2f} s", file=sys.stderr, flush=True)
-    text = tables.dated(f"{args.rounds} starts each") + "".join(f"Not measured: {fault.splitlines()[0]}\n\n" for fault in faults) + tables.table(
+    text = tables.dated(f"starts of each: {args.rounds}") + "".join(f"Not measured: {fault.splitlines()[0]}\n\n" for fault in faults) + tables.table(
         ["database", "server", "first answer s: median (most)", "CPU s", "private MB"], rows)
     return tables.Result(text, faults=faults)

@@ -205,8 +205,7 @@ def reload(folder, args, database):
         rows.append([about, len(seconds), f"{statistics.median(seconds):.2f}", f"{middle(0, 'answers'):,.0f}", f"{middle(1, 'answers'):,.0f}",
                      f"{middle(0, 'p99'):,.0f}", f"{middle(1, 'p99'):,.0f}", f"{ratio:.2f}", f"{unsent:,}" if options else "–",
                      f"{wrong}, {gone} of {sum(watch.asked for watch in watches):,} and the load"])
-    noise = f"{args.rounds} rounds; others took {statistics.median(others):.0%} of the core, {max(others):.0%} at the most"
-    return tables.Result(tables.dated(noise) + tables.table(
+    return tables.Result(tables.dated(f"rounds: {args.rounds}; {measure.noise(others)}") + tables.table(
         ["load", "reloads", "s each", "answers/s without", "with", "p99 µs without", "with", "ratio", "not sent in time", "wrong, lost"], rows), lost == 0)
 
 
@@ -285,4 +284,4 @@ def starts(folder, args, database):
         rounds = [max(0, min(m["listening"], m["answer"]) - m["probing"]) for m in found]
         rows.append([about, milliseconds([m["probing"] for m in found]), milliseconds(rounds), milliseconds([m["answer"] for m in found]),
                      milliseconds([m["answer"] - seconds for m, seconds in zip(found, rounds)])])
-    return tables.Result(tables.dated(f"{STARTS} starts each") + tables.table(["origins", "files read, ms: median (most)", "first health round", "first answer", "less the round"], rows))
+    return tables.Result(tables.dated(f"starts of each: {STARTS}") + tables.table(["origins", "files read, ms: median (most)", "first health round", "first answer", "less the round"], rows))
