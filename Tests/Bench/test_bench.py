@@ -1,5 +1,5 @@
 """Tests of what scripts/bench computes itself: python3 Tests/Bench/test_bench.py"""
-import contextlib, io, ipaddress, pathlib, struct, subprocess, sys, tempfile, types, unittest
+import contextlib, io, ipaddress, os, pathlib, struct, subprocess, sys, tempfile, types, unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -147,7 +147,8 @@ class Calls(unittest.TestCase):
             self.assertEqual((done.returncode, "no kind has 'statik'" in done.stderr), (2, True))
 
     def test_help_fits_a_terminal(self):
-        text = subprocess.run([peers.ROOT / "scripts/bench", "--help"], capture_output=True, text=True, timeout=60).stdout
+        text = subprocess.run([peers.ROOT / "scripts/bench", "--help"], capture_output=True, text=True, timeout=60,
+                              env=os.environ | {"COLUMNS": "80"}).stdout
         self.assertTrue(all(len(line) <= 80 for line in text.splitlines()), max(text.splitlines(), key=len))
 
 

@@ -1,5 +1,5 @@
 """What happens to a server while it is asked: pools that flip, reloads of everything, and its start."""
-import contextlib, json, pathlib, random, shutil, signal, socket, statistics, struct, subprocess, sys, threading, time
+import contextlib, json, pathlib, random, shutil, signal, socket, statistics, subprocess, sys, threading, time
 
 import measure, peers, tables, workloads
 
