@@ -135,11 +135,14 @@ class Calls(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             text = pathlib.Path(folder, "text.md")
             text.write_text("no marks")
+            other = pathlib.Path(folder, "other.mmdb")
+            other.write_text("no tree")
             for words, expected in ((["statik"], "did you mean 'static'?"), (["--servers", "nds"], "did you mean 'nsd'?"),
                                     (["--rounds", "0"], "0 is not 1 or more"), (["--seconds", "-1"], "is not 0.1 or more"),
                                     (["--svg", f"{folder}/none/a.svg"], "can't be written"), (["--json", folder], "can't be written"),
                                     (["--into", str(text)], "no line <!-- bench static -->"), (["--into", f"{folder}/none.md"], "No such file"),
-                                    (["--database", f"{folder}/none.mmdb"], "No such file"), (["--database", str(text)], "no MaxMind database")):
+                                    (["--database", f"{folder}/none.mmdb"], "No such file"), (["--database", str(text)], "named *.mmdb"),
+                                    (["--database", str(other)], "no MaxMind database")):
                 done = subprocess.run([peers.ROOT / "scripts/bench", "--no-build", *words], capture_output=True, text=True, timeout=60)
                 self.assertEqual(done.returncode, 2, words)
                 self.assertIn(expected, done.stderr)
