@@ -15,7 +15,7 @@ class Failure(Exception):
     """What could not be measured, and why: this work ends there, the others go on."""
 
 
-FAULTS = (Failure, OSError, subprocess.SubprocessError, ValueError)  # what a server or a tool may come to
+FAULTS = (Failure, OSError, subprocess.SubprocessError, ValueError, LookupError, struct.error)  # what a server or a tool may come to
 
 
 def start(command, core, **options):

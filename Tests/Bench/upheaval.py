@@ -218,14 +218,14 @@ class Origins(threading.Thread):
         super().__init__(daemon=True)
         self.well, self.listener, self.ended = well, socket.socket(), False
         self.listener.bind(("0.0.0.0", 0))
-        self.listener.listen(256)
+        self.listener.listen(4_096)
+        self.listener.settimeout(.1)  # so that it sees its end
         self.port, self.silent = self.listener.getsockname()[1], []
 
     def run(self):
-        while True:
+        while not self.ended:
             with contextlib.suppress(OSError):
                 stream, _ = self.listener.accept()
-                if self.ended: return
                 stream.settimeout(1)
                 if self.well:
                     with stream:
@@ -235,7 +235,6 @@ class Origins(threading.Thread):
 
     def stop(self):
         self.ended = True
-        socket.create_connection(("127.0.0.1", self.port)).close()
         self.join()
         self.listener.close()
 
