@@ -227,7 +227,9 @@ class Server:
         answered = result["answered"] or 1e-9  # so that who does not answer is told by the cost
         return {"user": user * 1e6 / answered, "kernel": kernel * 1e6 / answered, "cost": (user + kernel) * 1e6 / answered,
                 "others": max(0, others - user - kernel) / elapsed, "answers": result["answers_per_second"],
-                "wrong": result["wrong"], "lost": result["lost"], "unsent": result["unsent"] + result["late"], "p50": result["latency_microseconds"]["p50"],
+                "wrong": result["wrong"],
+                # What came and found no room in the generator's sockets was not lost by the server.
+                "lost": max(0, result["lost"] - result["dropped"]), "dropped": result["dropped"], "unsent": result["unsent"] + result["late"], "p50": result["latency_microseconds"]["p50"],
                 "p99": result["latency_microseconds"]["p99"], "failed": result["failed_connections"]}
 
 

@@ -199,14 +199,14 @@ def reload(folder, args, database):
         wrong = sum(result["wrong"] for one in rounds for result in one) + sum(watch.wrong for watch in watches)
         gone = sum(result["lost"] for one in rounds for result in one)
         lost += wrong + gone
-        unsent = sum(result["unsent"] for one in rounds for result in one)
+        late, dropped = [sum(result[what] for one in rounds for result in one) for what in ("unsent", "dropped")]
         ratio = statistics.median(one[1]["p99"] / one[0]["p99"] for one in rounds)
         middle = lambda index, key: statistics.median(one[index][key] for one in rounds)
         rows.append([about, len(seconds), f"{statistics.median(seconds):.2f}", f"{middle(0, 'answers'):,.0f}", f"{middle(1, 'answers'):,.0f}",
-                     f"{middle(0, 'p99'):,.0f}", f"{middle(1, 'p99'):,.0f}", f"{ratio:.2f}", f"{unsent:,}" if options else "–",
+                     f"{middle(0, 'p99'):,.0f}", f"{middle(1, 'p99'):,.0f}", f"{ratio:.2f}", f"{late:,}, {dropped:,}" if options else f"–, {dropped:,}",
                      f"{wrong}, {gone} of {sum(watch.asked for watch in watches):,} and the load"])
     return tables.Result(tables.dated(f"rounds: {args.rounds}; {measure.noise(others)}") + tables.table(
-        ["load", "reloads", "s each", "answers/s without", "with", "p99 µs without", "with", "ratio", "not sent in time", "wrong, lost"], rows), lost == 0)
+        ["load", "reloads", "s each", "answers/s without", "with", "p99 µs without", "with", "ratio", "by the generator: late, dropped", "wrong, lost"], rows), lost == 0)
 
 
 # MARK: - Starts
