@@ -75,6 +75,7 @@ public final class Snapshot: Sendable {
 public final class SnapshotPublisher: Sendable {
     private let number = Atomic<UInt64>(0)
     private let latest: Mutex<Snapshot>
+    private let prepares = Atomic(false)
 
     public init(_ first: Snapshot) {
         latest = Mutex(first)
@@ -86,6 +87,13 @@ public final class SnapshotPublisher: Sendable {
     /// The newest snapshot with its generation.
     public var current: (snapshot: Snapshot, generation: UInt64) {
         latest.withLock { ($0, number.load(ordering: .relaxed)) }
+    }
+
+    /// Whether the next content is being made, by a thread that has only the time that others leave: workers
+    /// without rest leave some. A plain load.
+    public var isPreparing: Bool {
+        get { prepares.load(ordering: .relaxed) }
+        set { prepares.store(newValue, ordering: .relaxed) }
     }
 
     public func publish(_ snapshot: Snapshot) {

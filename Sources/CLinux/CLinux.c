@@ -16,12 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-#ifndef sigev_notify_thread_id  // glibc names it in <linux/signal.h> alone
-#define sigev_notify_thread_id _sigev_un._tid
-#endif
 
 static_assert(sizeof(struct cln_message) == sizeof(struct mmsghdr), "mmsghdr has another size");
 static_assert(offsetof(struct cln_message, length) == offsetof(struct mmsghdr, msg_len),
@@ -127,51 +122,10 @@ void cln_begin_thread(const char *name) {
     pthread_setname_np(pthread_self(), short_name);
 }
 
-/// A turn, and what part of the time that others had is had in turn at the least: else a few busy threads could
-/// keep this one from ever getting done.
-enum { TURN_NANOSECONDS = 100 * 1000, LEAST_SHARE = 16 };
-/// When this thread last gave way, in CPU time of its own, and how long it may go on.
-static _Thread_local long long gave_way, turn;
-
-static long long nanoseconds(clockid_t clock) {
-    struct timespec time;
-    clock_gettime(clock, &time);
-    return time.tv_sec * 1000000000LL + time.tv_nsec;
+void cln_use_spare_time(void) {
+    struct sched_param none = {0};
+    sched_setscheduler(0, SCHED_IDLE, &none);
 }
-
-/// A signal that was due while others had the core comes as soon as it is back: only time that was had
-/// counts, or there would be no end of giving way.
-static void give_way(int signal) {
-    (void)signal;
-    int error = errno;
-    long long used = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
-    if (used - gave_way >= turn) {
-        long long left = nanoseconds(CLOCK_MONOTONIC);
-        sched_yield();
-        long long earned = (nanoseconds(CLOCK_MONOTONIC) - left) / LEAST_SHARE;
-        gave_way = used;
-        turn = earned > TURN_NANOSECONDS ? earned : TURN_NANOSECONDS;
-    }
-    errno = error;
-}
-
-int cln_begin_turns(void **timer) {
-    struct sigaction action = {.sa_handler = give_way, .sa_flags = SA_RESTART};
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGURG);
-    if (sigaction(SIGURG, &action, NULL) != 0) return -errno;
-    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG};
-    event.sigev_notify_thread_id = gettid();
-    if (timer_create(CLOCK_MONOTONIC, &event, timer) != 0) return -errno;
-    struct timespec turn = {.tv_nsec = TURN_NANOSECONDS};
-    struct itimerspec times = {.it_interval = turn, .it_value = turn};
-    timer_settime(*timer, 0, &times, NULL);
-    return 0;
-}
-
-void cln_end_turns(void *timer) { timer_delete(timer); }
 
 void cln_trim_memory(void) { malloc_trim(0); }
 

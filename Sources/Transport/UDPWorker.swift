@@ -1,6 +1,6 @@
 // One UDP worker: receive a batch, answer it, send it, again. The whole data plane of UDP runs in
 // `serve`, on one thread with its own socket, responder and memory; it shares with others only the
-// publisher's generation number, the stop flag and its own counters.
+// publisher's generation number and flag, the stop flag and its own counters.
 
 import Authority
 import CLinux
@@ -23,6 +23,7 @@ struct UDPWorker: ~Copyable {
     private var responder: Responder
     private var snapshot: Snapshot
     private var generation: UInt64
+    private var lending = Lending()
 
     init(
         socket: OpenSocket, publisher: SnapshotPublisher, seed: UInt64,
@@ -73,6 +74,11 @@ struct UDPWorker: ~Copyable {
         tally.answered = UInt64(batch.send(to: socket.descriptor))
         tally.sendErrors = UInt64(batch.answerCount) - tally.answered
         counters.add(tally)
+        if publisher.isPreparing,
+            lending.isDue(afterFullBatch: count == DatagramBatch.capacity)
+        {
+            Lending.pause()
+        }
         return count
     }
 

@@ -205,26 +205,27 @@ struct Loader: Sendable {
     func loadAside(after previous: Loaded? = nil) async throws -> (
         loaded: Loaded?, diagnostics: Diagnostics
     ) {
-        try await aside { diagnostics in load(&diagnostics, after: previous) }
+        try await aside(previous == nil) { diagnostics in load(&diagnostics, after: previous) }
     }
 
     /// Does what `loadDatabases` does, likewise.
     func loadDatabasesAside(after previous: Loaded) async throws -> (
         loaded: Loaded?, diagnostics: Diagnostics
     ) {
-        try await aside { diagnostics in loadDatabases(after: previous, &diagnostics) }
+        try await aside(false) { diagnostics in loadDatabases(after: previous, &diagnostics) }
     }
 
     private func aside(
-        _ load: @escaping @Sendable (inout Diagnostics) -> Loaded?
+        _ isFirst: Bool, _ load: @escaping @Sendable (inout Diagnostics) -> Loaded?
     ) async throws -> (loaded: Loaded?, diagnostics: Diagnostics) {
-        try await NIOThreadPool.singleton.runIfActive {
-            givingWay {
-                var diagnostics = Diagnostics()
-                let loaded = load(&diagnostics)
-                return (loaded, diagnostics)
-            }
+        let work = { @Sendable in
+            var diagnostics = Diagnostics()
+            let loaded = load(&diagnostics)
+            return (loaded, diagnostics)
         }
+        // Nobody is answered before the first one is done.
+        return try await isFirst
+            ? NIOThreadPool.singleton.runIfActive(work) : SpareTime.run(work)
     }
 
     // MARK: - Parts

@@ -20,6 +20,7 @@ final class Server: Sendable {
     private let loader: Loader
     private let logger: Logger
     private let reporter: EventReporter
+    private let publisher: SnapshotPublisher
     private let publication: Publication
     private let checker: Checker
     private let operations: Operations
@@ -44,6 +45,7 @@ final class Server: Sendable {
         startSettings = loaded.settings
         listensAsSettingsSay = listen.isEmpty
         let publisher = SnapshotPublisher(Snapshot(loaded.content))
+        self.publisher = publisher
         let reporter = EventReporter(logger, server: loaded.settings.identity ?? hostName())
         self.reporter = reporter
         let publication = Publication(loaded.content, publisher, reporter)
@@ -152,8 +154,10 @@ final class Server: Sendable {
     /// Reads all files again and puts them in force together, or changes nothing.
     private func reload(_ inForce: inout Loaded) async {
         logger.info("reloading")
-        guard let (loaded, diagnostics) = try? await loader.loadAside(after: inForce)
-        else { return }
+        publisher.isPreparing = true
+        let result = try? await loader.loadAside(after: inForce)
+        publisher.isPreparing = false
+        guard let (loaded, diagnostics) = result else { return }
         log(diagnostics)
         guard let loaded else {
             let errors = counted(diagnostics.errorCount, "error")
@@ -180,11 +184,12 @@ final class Server: Sendable {
     /// Looks for other databases, and puts them in force if there are any that will do.
     private func lookAtDatabases(_ inForce: inout Loaded, _ watch: inout DatabaseWatch) async {
         let files = loader.databaseFiles(inForce.settings)
-        guard
-            watch.isDue(
-                files, inForce: inForce.databaseFiles, refused: inForce.refusedFiles),
-            let (new, diagnostics) = try? await loader.loadDatabasesAside(after: inForce)
+        guard watch.isDue(files, inForce: inForce.databaseFiles, refused: inForce.refusedFiles)
         else { return }
+        publisher.isPreparing = true
+        let result = try? await loader.loadDatabasesAside(after: inForce)
+        publisher.isPreparing = false
+        guard let (new, diagnostics) = result else { return }
         log(diagnostics)
         guard let new else {
             inForce.refusedFiles = files

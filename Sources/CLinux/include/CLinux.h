@@ -57,14 +57,9 @@ void cln_reply_from_asked_address(struct msghdr *received, struct msghdr *reply)
 /// except those that a fault of its own raises.
 void cln_begin_thread(const char *name);
 
-/// From here on the calling thread gives way to whoever wants its core, each time it has run for a tenth of a
-/// millisecond or for a sixteenth of what the others took, wherever it is: a timer's SIGURG (which does
-/// nothing where nobody asked for it) has it call sched_yield. System calls that are interrupted go on
-/// (SA_RESTART), except those that wait for time or events. Returns 0 and the timer that `cln_end_turns` takes,
-/// on the same thread.
-int cln_begin_turns(void **timer);
-
-void cln_end_turns(void *timer);
+/// From here on the calling thread runs when nobody else wants its core (SCHED_IDLE, sched(7)): whoever wakes
+/// up has it at once. Without privileges there is no way back.
+void cln_use_spare_time(void);
 
 /// Gives freed memory back to the system.
 void cln_trim_memory(void);
