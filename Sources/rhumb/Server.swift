@@ -216,17 +216,26 @@ final class Server: Sendable {
     }
 
     /// How long what is replaced is kept here: workers that wait look up every quarter of a second, and
-    /// freeing hundreds of megabytes is not for a thread that answers.
+    /// freeing hundreds of megabytes is not for a thread that answers, nor for one that it waits for.
     private static let keepingTime = Duration.seconds(2)
 
     private func adopt(_ loaded: Loaded, _ inForce: inout Loaded) async {
-        let old = inForce.content
+        let old = Retired(inForce)
         await adopt(loaded)
         inForce = loaded
         Task.detached {
             try? await Task.sleep(for: Self.keepingTime)
-            withExtendedLifetime(old) {}
+            try? await SpareTime.run { old.free() }
         }
+    }
+
+    /// What is no longer in force, until it is freed.
+    private final class Retired: Sendable {
+        private let loaded: Mutex<Loaded?>
+
+        init(_ loaded: Loaded) { self.loaded = Mutex(loaded) }
+
+        func free() { loaded.withLock { $0 = nil } }
     }
 
     /// Probes what is new, then puts content and health in force at one moment.
