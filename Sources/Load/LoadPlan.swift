@@ -18,8 +18,8 @@ public struct LoadPlan: Sendable {
     /// Queries on their way at a time, over all sockets or on the one TCP connection, where there is no
     /// `rate`.
     public var inFlight = 128
-    /// UDP sockets, each with a port of its own, which is what a server spreads over its workers; no
-    /// more are opened than there are queries on their way.
+    /// UDP sockets, each with a port of its own, which is what a server spreads over its workers;
+    /// without a `rate` no more are opened than there are queries on their way.
     public var sockets = 4
     /// How long to send.
     public var seconds = 10.0
@@ -29,8 +29,8 @@ public struct LoadPlan: Sendable {
     public var queriesPerConnection: Int?
     /// What is not answered by then is lost.
     public var patienceMilliseconds = 1_000
-    /// IDs of a socket that are in use at most, late ones included, of 65,536: an answer to a lost query
-    /// is not taken for the next of its ID.
+    /// IDs of a socket that are in use at most, of 65,536: the rest were free for longest before they
+    /// are used again, so that an answer to a lost query is not taken for the next of its ID.
     var window = 60_000
 
     public init(server: IPAddress, port: UInt16) {
@@ -58,19 +58,25 @@ public struct LoadError: Error, CustomStringConvertible {
 
     /// - Parameters:
     ///   - call: what failed.
-    ///   - code: the errno.
-    init(_ call: String, _ code: Int32, _ plan: LoadPlan) {
-        self.init("\(call): \(Self.reason(code, plan))", plan)
+    ///   - code: the errno; 0 for the server's end of a connection.
+    ///   - connections: how many were opened before.
+    init(_ call: String, _ code: Int32, _ plan: LoadPlan, connections: UInt64 = 0) {
+        self.init("\(call): \(Self.reason(code, plan, connections))", plan)
     }
 
     /// The system's words for an error, with the cure where it is known.
-    private static func reason(_ code: Int32, _ plan: LoadPlan) -> String {
+    private static func reason(_ code: Int32, _ plan: LoadPlan, _ connections: UInt64) -> String {
         let words = systemMessage(code)
         return switch code {
+        case 0:
+            "it closed the connection before it had answered; does it limit queries on a connection? "
+                + "try --per-connection"
         case ECONNREFUSED: "\(words); nothing listens there: is the server running, on that port?"
         case ENETUNREACH, EHOSTUNREACH: "\(words); is the address right?"
         // What a connect and a receive say whose time is up.
         case EINPROGRESS, EAGAIN: "nothing came back within \(plan.patienceMilliseconds) ms"
+        case EADDRNOTAVAIL where connections == 0:
+            "\(words); has this machine an \(plan.server.family == .ipv6 ? "IPv6" : "IPv4") address?"
         case EADDRNOTAVAIL:
             "no port is left here: each closed connection keeps its own for a minute; ask for more "
                 + "queries on a connection, or for fewer seconds"

@@ -15,14 +15,19 @@ public struct LoadResult: Sendable {
     public var unsent: UInt64 = 0
     /// Open loop: queries sent more than `lateMilliseconds` after they were due.
     public var late: UInt64 = 0
-    /// Open loop: whether so many queries were without an answer that others had to wait.
-    var isCrowded = false
+    /// Open loop: those of the late and unsent that had to wait as so many others were without an answer.
+    var held: UInt64 = 0
+    /// UDP, closed loop: turns of the loop, and those in which it could do nothing but wait for answers.
+    var turns: UInt64 = 0
+    var idleTurns: UInt64 = 0
     /// Answers that nobody waited for: late, or twice.
     public var stray: UInt64 = 0
     /// UDP: answers that arrived and were dropped, as the sockets of the load had no room for them.
     public var dropped: UInt64 = 0
     /// UDP: how often the system said that nothing listens there, or that there is no way to it.
     public var unreachable: UInt64 = 0
+    /// The system's words for the last of those.
+    public var unreachableReason: String?
     /// Answers with TC.
     public var truncated: UInt64 = 0
     /// Octets of all answers.
@@ -65,14 +70,15 @@ extension LoadResult {
     /// What is sent so much after it was due tells of the machine that sends: a busy one loses its
     /// processor for some milliseconds now and then.
     static let lateMilliseconds = 10
-    /// Less than this share of all queries is no limit but an accident.
+    /// Less than this share of all queries, or of a loop's turns, is an accident.
     private static let share = 0.01
 
     /// What kept a load from what was asked of it, in plain words; empty if nothing did.
     public func limits(of plan: LoadPlan) -> [String] {
         var limits: [String] = []
         let lost = max(lost, dropped) - dropped
-        if answered == 0, sent > 0, failure == nil {
+        let isDropping = part(dropped, of: sent) > Self.share
+        if answered == 0, sent > 0, failure == nil, !isDropping {
             limits.append(
                 "no answer came: is it a DNS server, and does the network let \(plan.overTCP ? "TCP" : "UDP") "
                     + "through?")
@@ -81,18 +87,30 @@ extension LoadResult {
                 "the server, or the way to it: it answered \(perSecond(answered)) of the "
                     + "\(perSecond(sent)) queries a second that were sent")
         }
-        if let rate = plan.rate, !isCrowded, part(late + unsent, of: sent + unsent) > Self.share {
+        let (tardy, due) = (late + unsent, sent + unsent)
+        let ours = max(tardy, held) - held
+        if let rate = plan.rate, part(ours, of: due) > Self.share {
             limits.append(
-                "this side, not the server: \(percent(late + unsent, of: sent + unsent)) of the "
+                "this side, not the server: \(percent(ours, of: due)) of the "
                     + "queries were sent more than \(Self.lateMilliseconds) ms after they were due, or "
                     + "not at all, as this machine did not keep up with \(Int(rate.rounded())) a second. "
                     + "Latencies count from when a query was due, so they tell of that. Lower --rate, "
                     + "give the load a core of its own (taskset), or ask from several machines")
         }
-        if dropped > 0 {
+        if isDropping {
             limits.append(
                 "this side, not the server: \(dropped) answers came and found no room in the sockets "
                     + "here. Raise net.core.rmem_max, or lower the load")
+        }
+        if plan.rate == nil, answered > 0, turns > 0, part(idleTurns, of: turns) < Self.share {
+            limits.append(
+                "this side, not the server: it hardly ever had to wait for an answer, so the server may "
+                    + "bear more. Ask from several machines, or with several loads at a time")
+        }
+        if limits.isEmpty, plan.rate != nil, part(tardy, of: due) > Self.share {
+            limits.append(
+                "the server, or the way to it: so many queries were without an answer that "
+                    + "\(percent(tardy, of: due)) of all had to wait, or were not sent")
         }
         return limits
     }

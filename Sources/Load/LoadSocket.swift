@@ -15,7 +15,8 @@ final class LoadSocket {
 
     /// - Parameter isStream: TCP, whose calls then wait for as long as the plan's patience; UDP
     ///   never waits.
-    init(_ plan: LoadPlan, isStream: Bool) throws(LoadError) {
+    /// - Parameter connections: how many were opened before.
+    init(_ plan: LoadPlan, isStream: Bool, after connections: UInt64 = 0) throws(LoadError) {
         let family = plan.server.family == .ipv4 ? AF_INET : AF_INET6
         let kind = isStream ? SOCK_STREAM : SOCK_DGRAM
         descriptor = socket(family, Int32(kind.rawValue | SOCK_CLOEXEC.rawValue), 0)
@@ -35,7 +36,9 @@ final class LoadSocket {
         let octets = plan.server.octets
         // Safe: the array lives through the call.
         let result = unsafe cln_connect(descriptor, octets, UInt32(octets.count), plan.port)
-        guard result == 0 else { throw LoadError("connect", -result, plan) }
+        guard result == 0 else {
+            throw LoadError("connect", -result, plan, connections: connections)
+        }
     }
 
     /// Has the kernel acknowledge what comes next at once: it forgets after a while. A server that has

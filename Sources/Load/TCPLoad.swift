@@ -6,7 +6,7 @@ import Glibc
 
 /// One run.
 struct TCPLoad: ~Copyable {
-    /// More failures than this in a row end the run: the server is gone.
+    /// As many failures as this in a row end the run: the server is gone.
     private static let failureLimit = 100
 
     private let plan: LoadPlan
@@ -54,7 +54,7 @@ struct TCPLoad: ~Copyable {
     /// Asks over one connection until it has had its queries.
     private mutating func ask(until isOver: () -> Bool) throws(LoadError) {
         answeredLast = false
-        let socket = try LoadSocket(plan, isStream: true)
+        let socket = try LoadSocket(plan, isStream: true, after: result.connections)
         result.connections += 1
         filled = 0
         var left = plan.queriesPerConnection ?? .max
@@ -88,10 +88,11 @@ struct TCPLoad: ~Copyable {
         let end = start + UInt64(plan.patienceMilliseconds) * 1_000_000
         result.sent += UInt64(count)
         var left = count
-        // However much comes that answers nothing.
+        // What comes after its time is not looked at, nor waited for, however much it is.
         var fault = write(socket.descriptor)
         while fault == nil, left > 0 {
-            fault = monotonicNanoseconds() < end ? read(socket) : EAGAIN
+            fault = read(socket)
+            if fault == nil, monotonicNanoseconds() >= end { fault = EAGAIN }
             if fault == nil { left -= take(since: start) }
         }
         result.lost += UInt64(left)
@@ -114,7 +115,7 @@ struct TCPLoad: ~Copyable {
         return nil
     }
 
-    /// Reads once; returns the errno if it can't. The server's end counts as a reset, as it came too soon.
+    /// Reads once; returns the errno if it can't, 0 at the server's end.
     private mutating func read(_ socket: LoadSocket) -> Int32? {
         socket.acknowledgeAtOnce()
         let start = filled
@@ -125,7 +126,7 @@ struct TCPLoad: ~Copyable {
                 octets.count - start, 0)
         }
         if got > 0 { filled += got }
-        if got == 0 { return ECONNRESET }
+        if got == 0 { return 0 }
         return got > 0 || errno == EINTR ? nil : errno
     }
 

@@ -15,6 +15,8 @@ struct UDPLoad: ~Copyable {
     private var nextQuery = 0
     /// What the kernel said last instead of taking or giving datagrams; 0 for nothing.
     private var refusal: Int32 = 0
+    /// Open loop: when last no socket had a free ID; what was due by then was held up.
+    private var crowdedAt = 0.0
 
     init(_ plan: LoadPlan, _ queries: QueryList) throws(LoadError) {
         self.plan = plan
@@ -43,15 +45,16 @@ struct UDPLoad: ~Copyable {
             if isOver, flows.allSatisfy({ $0.outstanding == 0 }) || now >= end + patience { break }
             let flow = flows[turn]
             turn = turn + 1 == flows.count ? 0 : turn + 1
-            if flow.outstanding > 0, receive(flow, &batch, &result) > 0 {
-                last = monotonicNanoseconds()
-            }
+            let arrived = flow.outstanding > 0 ? receive(flow, &batch, &result) : 0
+            if arrived > 0 { last = monotonicNanoseconds() }
             result.lost += flow.expire(before: now < patience ? 0 : now - patience)
             if !isOver {
                 if var current = schedule {
                     sendDue(&current, on: flow, &batch, &result, at: now)
                     schedule = current
                 } else {
+                    result.turns += 1
+                    if arrived == 0, flow.outstanding == flow.share { result.idleTurns += 1 }
                     result.sent += UInt64(
                         send(
                             on: flow, &batch, atMost: flow.share - flow.outstanding,
@@ -61,10 +64,15 @@ struct UDPLoad: ~Copyable {
             if refusal != 0 {
                 guard result.answered > 0 else { throw LoadError("UDP", refusal, plan) }
                 result.unreachable += 1
+                result.unreachableReason = systemMessage(refusal)
                 refusal = 0
             }
         }
-        if let schedule { result.unsent += schedule.left(until: end) }
+        if let schedule {
+            let left = schedule.left(until: end)
+            result.unsent += left
+            result.held += min(left, UInt64(schedule.count(at: crowdedAt)))
+        }
         for flow in flows {
             result.lost += UInt64(flow.outstanding)
             result.dropped += flow.socket.dropped
@@ -78,15 +86,24 @@ struct UDPLoad: ~Copyable {
         _ schedule: inout Schedule, on flow: Flow, _ batch: inout LoadBatch,
         _ result: inout LoadResult, at now: UInt64
     ) {
+        if flow.outstanding >= plan.window,
+            flows.allSatisfy({ $0.outstanding >= plan.window })
+        {
+            crowdedAt = Double(now)
+        }
         // What waited for longer than answers are waited for is of another rate.
-        result.unsent += schedule.giveUp(before: Double(now) - Double(patience))
+        let heldBefore = UInt64(schedule.count(at: crowdedAt))
+        let givenUp = schedule.giveUp(before: Double(now) - Double(patience))
+        result.unsent += givenUp
+        result.held += min(givenUp, heldBefore)
         let sent = send(
             on: flow, &batch, atMost: schedule.count(at: Double(now)), due: schedule.due,
             step: schedule.step, at: now)
         result.sent += UInt64(sent)
-        if flow.span >= plan.window { result.isCrowded = true }
         let lateness = Double(LoadResult.lateMilliseconds) * 1e6
-        result.late += UInt64(min(sent, schedule.count(at: Double(now) - lateness)))
+        let late = min(sent, schedule.count(at: Double(now) - lateness))
+        result.late += UInt64(late)
+        result.held += UInt64(min(late, schedule.count(at: crowdedAt)))
         schedule.due += Double(sent) * schedule.step
     }
 
@@ -95,7 +112,7 @@ struct UDPLoad: ~Copyable {
         on flow: Flow, _ batch: inout LoadBatch, atMost wanted: Int, due: Double, step: Double,
         at now: UInt64
     ) -> Int {
-        let count = min(wanted, LoadBatch.capacity, plan.window - flow.span)
+        let count = min(wanted, LoadBatch.capacity, plan.window - flow.outstanding)
         guard count > 0 else { return 0 }
         for index in 0..<count {
             let query = (nextQuery + index) % queries.count
@@ -163,19 +180,26 @@ private struct Schedule {
     }
 }
 
-/// One socket and the queries on their way over it: IDs are given out in order, so the oldest is
-/// always the next to be lost.
+/// One socket and the queries on their way over it: in the order sent, so the first of them is always
+/// the next to be lost. An ID that comes free is used again after all others that are free.
 private final class Flow {
     private static let free = UInt32.max
+    private static let count = 65_536
 
     let socket: LoadSocket
     /// How many queries it may have on their way.
     let share: Int
-    private var queries = [UInt32](repeating: free, count: 65_536)
-    private var dues = [UInt64](repeating: 0, count: 65_536)
-    private var sendings = [UInt64](repeating: 0, count: 65_536)
-    private var next: UInt16 = 0
-    private var oldest: UInt16 = 0
+    private var queries = [UInt32](repeating: free, count: count)
+    private var dues = [UInt64](repeating: 0, count: count)
+    private var sendings = [UInt64](repeating: 0, count: count)
+    /// The free IDs, a ring: the next to use, and the place for the next that comes free.
+    private var unused = (0..<count).map { UInt16($0) }
+    private var nextUnused: UInt16 = 0
+    private var endUnused: UInt16 = 0
+    /// A ring of IDs in the order sent, linked by what was sent before and after each; its end is at
+    /// `count`.
+    private var before = [Int](repeating: count, count: count + 1)
+    private var after = [Int](repeating: count, count: count + 1)
     /// Queries without an answer.
     private(set) var outstanding = 0
 
@@ -184,48 +208,59 @@ private final class Flow {
         self.share = share
     }
 
-    /// IDs from the oldest without an answer to the newest.
-    var span: Int { Int(next &- oldest) }
-
+    /// Takes the ID that is free for longest; there has to be one.
     func take(_ query: Int, due: UInt64, at now: UInt64) -> UInt16 {
-        let id = next
+        let id = unused[Int(nextUnused)]
+        nextUnused &+= 1
         queries[Int(id)] = UInt32(query)
         dues[Int(id)] = due
         sendings[Int(id)] = now
-        next &+= 1
+        let last = before[Self.count]
+        (before[Int(id)], after[Int(id)]) = (last, Self.count)
+        after[last] = Int(id)
+        before[Self.count] = Int(id)
         outstanding += 1
         return id
     }
 
     /// Takes the last one back: it could not be sent.
     func untake() {
-        next &-= 1
-        queries[Int(next)] = Self.free
-        outstanding -= 1
+        remove(before[Self.count])
+        nextUnused &-= 1
     }
 
     /// The query that an answer is to; nil if none waits for it.
     func complete(_ id: UInt16) -> (query: Int, due: UInt64)? {
         let query = queries[Int(id)]
         guard query != Self.free else { return nil }
-        queries[Int(id)] = Self.free
-        outstanding -= 1
+        remove(Int(id))
+        release(Int(id))
         return (Int(query), dues[Int(id)])
     }
 
     /// Gives up what was sent before a moment; returns how many queries that were.
     func expire(before moment: UInt64) -> UInt64 {
         var lost: UInt64 = 0
-        while oldest != next {
-            if queries[Int(oldest)] != Self.free {
-                guard sendings[Int(oldest)] < moment else { break }
-                queries[Int(oldest)] = Self.free
-                outstanding -= 1
-                lost += 1
-            }
-            oldest &+= 1
+        while outstanding > 0 {
+            let first = after[Self.count]
+            guard sendings[first] < moment else { break }
+            remove(first)
+            release(first)
+            lost += 1
         }
         return lost
+    }
+
+    private func remove(_ id: Int) {
+        queries[id] = Self.free
+        after[before[id]] = after[id]
+        before[after[id]] = before[id]
+        outstanding -= 1
+    }
+
+    private func release(_ id: Int) {
+        unused[Int(endUnused)] = UInt16(id)
+        endUnused &+= 1
     }
 }
 

@@ -32,8 +32,9 @@ struct Load: ParsableCommand {
             count from then. It keeps one core busy; run it on another machine than the server, or \
             give each cores of its own (taskset).
 
-            Control-C ends it, and tells what there is by then. What kept a load with --rate from its \
-            rate, the server or the machine that asks, is told as \"limit\".
+            Control-C or SIGTERM ends it, and tells what there is by then. What kept a load with --rate \
+            from its rate, the server or the machine that asks, is told as \"limit\", and so is a \
+            machine that kept a load without --rate from asking for more.
 
             Exit status: 0, or 1 if an answer is wrong, none comes, or the server goes away.
             """)
@@ -204,24 +205,29 @@ struct Load: ParsableCommand {
     }
 }
 
-/// Set by the first Control-C: the load ends, and tells what there is.
+/// Set by the first Control-C or SIGTERM: the load ends, and tells what there is.
 private let isInterrupted = Atomic(false)
 
-/// Ends the load at the first Control-C, and the program at the second.
+/// Ends the load at the first Control-C or SIGTERM (`timeout 60 rhumb load`), the program at the second.
 private func endOnInterrupt() {
     // Made here, and not within the handler.
     isInterrupted.store(false, ordering: .relaxed)
     // The handler touches nothing but an atomic, and makes a call that handlers may (signal-safety(7)).
-    _ = signal(SIGINT) { _ in
-        isInterrupted.store(true, ordering: .relaxed)
-        _ = signal(SIGINT, SIG_DFL)
+    for number in [SIGINT, SIGTERM] {
+        _ = signal(number) { number in
+            isInterrupted.store(true, ordering: .relaxed)
+            _ = signal(number, SIG_DFL)
+        }
     }
 }
 
 private func serverAddress(_ text: String) throws -> ListenAddress {
-    guard let address = ListenAddress(text), address.port != 0 else {
+    guard let address = ListenAddress(text) else {
         throw ValidationError(
             "a server is an address, not a name: 192.0.2.53, 127.0.0.1:5300 or [::1]:53")
+    }
+    guard address.port != 0 else {
+        throw ValidationError("no server has port 0; give the one it listens on, or none for 53")
     }
     guard !address.isWildcard else {
         throw ValidationError("this stands for all addresses of a machine; give one of them")

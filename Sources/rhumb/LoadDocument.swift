@@ -11,6 +11,8 @@ struct LoadDocument: Encodable {
     var seconds: Double
     var sent, answered, wrong, lost, unsent, late, stray, dropped, truncated: UInt64
     var unreachable: UInt64
+    /// The system's words for it; for people.
+    private let unreachableReason: String?
     var answersPerSecond: Double
     var meanOctets: Double
     var codes: [String: UInt64]
@@ -44,6 +46,7 @@ struct LoadDocument: Encodable {
         dropped = result.dropped
         truncated = result.truncated
         unreachable = result.unreachable
+        unreachableReason = result.unreachableReason
         answersPerSecond = result.seconds > 0 ? Double(result.answered) / result.seconds : 0
         meanOctets = result.answered > 0 ? Double(result.octets) / Double(result.answered) : 0
         codes = [:]
@@ -91,8 +94,12 @@ extension LoadDocument {
         if connections > 0 {
             lines.append(line("tcp", "\(connections) connections, \(failedConnections) failed"))
         }
+        if dropped > 0 {
+            lines.append(line("dropped", "\(dropped) answers found no room in the sockets here"))
+        }
         if unreachable > 0 {
-            lines.append(line("refused", "\(unreachable) times nothing listened there"))
+            lines.append(
+                line("no way", "\(unreachable) times: \(unreachableReason ?? "unreachable")"))
         }
         let latency = latencyMicroseconds
         if answered > 0 {
@@ -117,7 +124,7 @@ extension LoadDocument {
     /// Lines of at most 80 columns, the first after its word.
     private func line(_ word: String, _ text: String) -> String {
         var lines = ""
-        var line = word + String(repeating: " ", count: Self.indent - word.count - 1)
+        var line = word + String(repeating: " ", count: max(0, Self.indent - word.count - 1))
         for part in text.split(separator: " ") {
             if line.count + 1 + part.count > Self.width {
                 lines += line + "\n"

@@ -1,6 +1,7 @@
 // How a plan is shared by sockets, and what a load says of who was at the limit.
 
 import DNSWire
+import Glibc
 import Testing
 
 @testable import Load
@@ -20,6 +21,19 @@ struct LoadPlanTests {
         #expect(plan.shares == shares)
         plan.rate = 1
         #expect(plan.shares.count == sockets)
+    }
+}
+
+@Suite("Errors")
+struct LoadErrorTests {
+    @Test("an address that can't be had is a port only where connections have used those up")
+    func noAddress() throws {
+        var plan = LoadPlan(server: try #require(IPAddress("::1")), port: 53)
+        plan.overTCP = true
+        let first = LoadError("connect", EADDRNOTAVAIL, plan)
+        #expect(first.description.contains("has this machine an IPv6 address?"))
+        let later = LoadError("connect", EADDRNOTAVAIL, plan, connections: 1)
+        #expect(later.description.contains("no port is left here"))
     }
 }
 
@@ -54,9 +68,17 @@ struct LimitTests {
         Row(
             what: "lost, and those hold up others",
             result: {
-                ($0.lost, $0.answered, $0.late, $0.isCrowded) = (2_000, 8_000, 5_000, true)
+                ($0.lost, $0.answered, $0.late, $0.held) = (2_000, 8_000, 5_000, 5_000)
             },
             limits: ["the server, or the way to it: it answered 800 of the 1000"]),
+        Row(
+            what: "held up for a moment, and late all the time",
+            result: { ($0.late, $0.held) = (5_000, 300) },
+            limits: ["this side, not the server: 47 %"]),
+        Row(
+            what: "late as others were without an answer, few of which were lost",
+            result: { ($0.late, $0.held) = (500, 450) },
+            limits: ["the server, or the way to it: so many queries were without an answer"]),
         Row(
             what: "both", result: { ($0.lost, $0.answered, $0.late) = (5_000, 5_000, 5_000) },
             limits: ["the server, or the way", "this side, not the server: 50 %"]),
@@ -64,6 +86,20 @@ struct LimitTests {
             what: "dropped here",
             result: { ($0.lost, $0.answered, $0.dropped) = (2_000, 8_000, 2_001) },
             limits: ["this side, not the server: 2001 answers came and found no room"]),
+        Row(
+            what: "an accident dropped here", result: { ($0.lost, $0.dropped) = (1, 1) }, limits: []
+        ),
+        Row(
+            what: "all dropped here",
+            result: { ($0.lost, $0.answered, $0.dropped) = (10_000, 0, 10_000) },
+            limits: ["this side, not the server: 10000 answers came and found no room"]),
+        Row(
+            what: "a closed loop without a moment to wait", rate: nil,
+            result: { ($0.turns, $0.idleTurns) = (10_000, 90) },
+            limits: ["this side, not the server: it hardly ever had to wait"]),
+        Row(
+            what: "a closed loop that waits", rate: nil,
+            result: { ($0.turns, $0.idleTurns) = (10_000, 5_000) }, limits: []),
         Row(
             what: "lost by a closed loop", rate: nil,
             result: { ($0.lost, $0.answered) = (2_000, 8_000) }, limits: []),

@@ -38,6 +38,20 @@ import Testing
                 """)
     }
 
+    @Test("what was unreachable is told in the system's words, and what was dropped as such")
+    func unreachable() {
+        var result = LoadResult()
+        (result.unreachable, result.unreachableReason) = (3, "No route to host")
+        result.dropped = 2
+        #expect(
+            LoadDocument(result, limits: []).report.hasSuffix(
+                """
+                dropped   2 answers found no room in the sockets here
+                no way    3 times: No route to host
+
+                """))
+    }
+
     @Test("without an answer there are no codes and no latencies")
     func nothing() {
         #expect(
