@@ -14,7 +14,7 @@ final class OpenSocket: Sendable {
     /// Where it is bound; the port is the real one.
     var bound: ListenAddress { socket.bound }
     /// As `ListeningSocket` has it.
-    var receiveBufferOctets: Int { socket.receiveBufferOctets }
+    var receiveBufferOctets: Int? { socket.receiveBufferOctets }
 }
 
 /// An open, bound socket; closed when it goes.
@@ -162,16 +162,16 @@ extension ListeningSocket {
         return socket
     }
 
-    /// The room for what was received and not read, counted as it is asked for; 0 if the kernel does not
-    /// tell.
+    /// The room for what was received and not read, counted as it is asked for; nil if the kernel does
+    /// not tell.
     ///
     /// The kernel doubles what it is asked for, for bookkeeping of its own, and tells that (socket(7)).
-    var receiveBufferOctets: Int {
+    var receiveBufferOctets: Int? {
         var octets: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
         // Safe: both live through the call.
         let result = unsafe getsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &octets, &length)
-        return result == 0 ? Int(octets) / 2 : 0
+        return result == 0 ? Int(octets) / 2 : nil
     }
 
     /// Sets a buffer size as far as the system lets us: beyond its maximum with CAP_NET_ADMIN,

@@ -2,7 +2,7 @@
 // opened, told once when the server starts.
 
 /// Sockets with less room for queries than a busy server needs.
-public struct ReceiveBufferShortage: Sendable, Equatable {
+public struct ReceiveBufferShortage: Sendable {
     /// What a socket should have, counted as it is asked for.
     ///
     /// Queries wait there while the worker is off its processor. The kernel counts some 800 octets for
@@ -17,10 +17,10 @@ public struct ReceiveBufferShortage: Sendable, Equatable {
 
     /// Nil if all have enough.
     ///
-    /// - Parameter sockets: where each socket is bound, and the room that it has.
-    init?(_ sockets: [(address: ListenAddress, octets: Int)]) {
-        let short = sockets.filter { $0.octets < Self.neededOctets }
-        guard let least = short.map(\.octets).min() else { return nil }
+    /// - Parameter sockets: where each socket is bound, and the room that it has, where that is known.
+    init?(_ sockets: [(address: ListenAddress, octets: Int?)]) {
+        let short = sockets.filter { ($0.octets ?? .max) < Self.neededOctets }
+        guard let least = short.compactMap(\.octets).min() else { return nil }
         octets = least
         var seen: Set<ListenAddress> = []
         addresses = short.map(\.address).filter { seen.insert($0).inserted }
@@ -34,7 +34,7 @@ extension ReceiveBufferShortage: CustomStringConvertible {
         return
             "UDP sockets have receive buffers of \(octets) octets (\(addresses)), \(Self.neededOctets) "
             + "are wanted: under load queries are lost while a worker waits for a processor; raise the "
-            + "limit (sysctl -w net.core.rmem_max=\(ListeningSocket.wantedBufferOctets)) or give the "
-            + "server CAP_NET_ADMIN, then restart it"
+            + "limit (net.core.rmem_max = \(ListeningSocket.wantedBufferOctets) in /etc/sysctl.d, then "
+            + "sysctl --system) or give the server CAP_NET_ADMIN, then restart it"
     }
 }

@@ -29,7 +29,8 @@ struct TCPServer: Sendable {
             else { throw .cannotListen(socket.bound, .tcp, call: "epoll", code: errno) }
         }
         self.stopPipe = stopPipe
-        // Handed over, so that the thread's closure keeps none of them open.
+        // Handed over, so that the thread's closure keeps none of them open: the shutdown at the stop refuses
+        // newcomers, but only a closed socket gives its port back while connections finish.
         let handover = Mutex(sockets)
         thread = try WorkerThread(name: "rhumb-tcp-0") {
             let listeners = handover.withLock { sockets in

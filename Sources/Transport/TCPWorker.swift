@@ -66,6 +66,8 @@ struct TCPWorker: ~Copyable {
     /// Serves until the stop is asked for; then lets connections finish for as long as `patience`.
     consuming func serve(until stop: StopPipe, patience: Duration) {
         while turn(until: nil) {}
+        // Who is in a queue has connected, and may have asked: the shutdown would reset them.
+        for index in listeners.indices { accept(from: index, atMost: Int(ListeningSocket.backlog)) }
         // No more newcomers, and no events of them, whoever else may have the sockets: without the
         // shutdown the kernel would go on to complete connections that nobody accepts.
         for listener in listeners {

@@ -40,7 +40,7 @@ import Testing
     }
 
     struct Row: CustomTestStringConvertible, Sendable {
-        let sockets: [(address: String, octets: Int)]
+        let sockets: [(address: String, octets: Int?)]
         let short: [String]
         let octets: Int
         var testDescription: String { "\(sockets)" }
@@ -50,7 +50,7 @@ import Testing
         "what has less than 2 MiB is short, and each address is told once",
         arguments: [
             Row(sockets: [], short: [], octets: 0),
-            Row(sockets: [("0.0.0.0:53", 2 << 20)], short: [], octets: 0),
+            Row(sockets: [("0.0.0.0:53", 2 << 20), ("[::]:53", nil)], short: [], octets: 0),
             Row(sockets: [("0.0.0.0:53", (2 << 20) - 1)], short: ["0.0.0.0:53"], octets: 2_097_151),
             Row(
                 sockets: [
@@ -73,8 +73,8 @@ import Testing
             shortage.description
                 == "UDP sockets have receive buffers of 212992 octets (0.0.0.0:53, [::]:53), 2097152 are "
                 + "wanted: under load queries are lost while a worker waits for a processor; raise the "
-                + "limit (sysctl -w net.core.rmem_max=4194304) or give the server CAP_NET_ADMIN, then "
-                + "restart it")
+                + "limit (net.core.rmem_max = 4194304 in /etc/sysctl.d, then sysctl --system) or give the "
+                + "server CAP_NET_ADMIN, then restart it")
     }
 
     /// What this process gets if it asks for 4 MiB, privileges or not, by a socket of the test's own.

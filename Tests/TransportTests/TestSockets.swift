@@ -274,3 +274,28 @@ func localPort(of descriptor: Int32) -> UInt16? {
     guard status == 0, address.sin_family == sa_family_t(AF_INET) else { return nil }
     return UInt16(bigEndian: address.sin_port)
 }
+
+/// A thread for a test that writes and reads at once.
+struct Thread {
+    private let handle: pthread_t
+
+    init(_ body: @escaping () -> Void) {
+        var started: pthread_t = 0
+        // Safe: the thread takes over the one reference that is passed along.
+        unsafe pthread_create(
+            &started, nil,
+            { context in
+                guard let context = unsafe context else { return nil }
+                unsafe Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
+                return nil
+            }, Unmanaged.passRetained(Box(body)).toOpaque())
+        handle = started
+    }
+
+    func join() { pthread_join(handle, nil) }
+
+    private final class Box {
+        let body: () -> Void
+        init(_ body: @escaping () -> Void) { self.body = body }
+    }
+}
