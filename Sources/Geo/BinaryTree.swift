@@ -35,10 +35,6 @@ struct BinaryTree {
         return (UInt32(truncatingIfNeeded: node >> 32), UInt32(truncatingIfNeeded: node))
     }
 
-    /// Whether a reference is the leaf of a folded space.
-    @inline(__always)
-    static func isFold(_ reference: UInt32) -> Bool { reference >= leafBit | firstFold }
-
     static func fold(_ space: FoldedSpace) -> UInt32 {
         leafBit | firstFold + UInt32(space.rawValue)
     }

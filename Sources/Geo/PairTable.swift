@@ -44,11 +44,19 @@ struct PairTable {
     }
 }
 
-/// Spreads keys in a way of its own for each table, so that nobody can make a database whose keys
+/// Spreads keys in a way of its own for each process, so that nobody can make a database whose keys
 /// meet.
 struct SeededHash: BitwiseCopyable {
-    private let mask = UInt64.random(in: .min ... .max)
-    private let factor = UInt64.random(in: .min ... .max) | 1
+    private let mask = Self.secret(0)
+    private let factor = Self.secret(1) | 1
+
+    /// What nobody else knows: of the standard library's secret, so that SWIFT_DETERMINISTIC_HASHING makes
+    /// instructions countable here, too.
+    private static func secret(_ number: Int) -> UInt64 {
+        var hasher = Hasher()
+        hasher.combine(number)
+        return UInt64(bitPattern: Int64(hasher.finalize()))
+    }
 
     /// Multiplied to 128 bits and folded: each bit of a key reaches all of the lower half.
     @inline(__always)

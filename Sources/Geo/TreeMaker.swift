@@ -69,7 +69,7 @@ public final class TreeMaker: Sendable {
             @escaping (_ location: Location?, _ matchedLists: [Int], _ number: Int?) ->
             (_ coordinates: Coordinates?) -> UInt32
     ) throws(GeoError) -> LocationTree {
-        for database in [geography.database, geography.asnDatabase] {
+        for database in [geography.database, asns.isEmpty ? nil : geography.asnDatabase] {
             guard let database, !database.isIntact else { continue }
             throw GeoError(
                 path: database.path,

@@ -1,5 +1,5 @@
 // Time that a worker leaves to others. Whoever makes the next snapshot has only what nobody else wants
-// (SCHED_IDLE), and where queries never end that is nothing.
+// (SCHED_IDLE), and where queries never end that is next to nothing.
 
 import Glibc
 

@@ -6,7 +6,7 @@ import NIOPosix
 
 /// A thread for work that has only what others leave.
 ///
-/// Whoever wakes up has the core at once. Where there is nothing left because all cores answer, workers
+/// Whoever wakes up has the core at once. Where there is nearly nothing left because all cores answer, workers
 /// leave it some of their time (`SnapshotPublisher.isPreparing`).
 enum SpareTime {
     /// One thread, as a thread of this kind stays of this kind.
@@ -18,13 +18,23 @@ enum SpareTime {
 
     /// Does work that may block and take long.
     ///
+    /// Threads are of the class of the one that makes them (sched(7)), and whoever resumes a task may make one: so
+    /// that is left to a thread that is there.
+    ///
     /// - Throws: what the work throws; `CancellationError`.
     static func run<Value: Sendable>(
         _ work: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
-        try await pool.runIfActive {
-            cln_use_spare_time()
-            return try work()
+        let other = NIOThreadPool.singleton
+        return try await withCheckedThrowingContinuation { continuation in
+            pool.submit { state in
+                cln_use_spare_time()
+                let result = Result<Value, any Error> {
+                    guard state == .active else { throw CancellationError() }
+                    return try work()
+                }
+                other.submit { _ in continuation.resume(with: result) }
+            }
         }
     }
 }

@@ -11,10 +11,22 @@ import Testing
 
     @Test func onlyItsOwnThreadGivesWayToAllOthers() async throws {
         for _ in 0..<2 {
-            #expect(try await SpareTime.run { sched_getscheduler(0) } == idleClass)
+            #expect(try await SpareTime.run { classOfThisThread() } == idleClass)
         }
-        #expect(sched_getscheduler(0) != idleClass)
-        #expect(await Task.detached { sched_getscheduler(0) }.value != idleClass)
+        #expect(classOfThisThread() != idleClass)
+        #expect(await Task.detached { classOfThisThread() }.value != idleClass)
+    }
+
+    /// Threads that tasks run on end after some seconds without tasks, and are made anew by whoever
+    /// resumes one.
+    @Test(.timeLimit(.minutes(2))) func whatGoesOnAfterwardsIsAnEqualAgain() async throws {
+        _ = try await SpareTime.run { usleep(6_000_000) }
+        #expect(classOfThisThread() != idleClass)
+        let others = await withTaskGroup(of: Int32.self) { group in
+            for _ in 0..<16 { group.addTask { classOfThisThread() } }
+            return await group.reduce(into: Set()) { $0.insert($1) }
+        }
+        #expect(!others.contains(idleClass))
     }
 
     @Test func errorsComeThrough() async {
@@ -22,3 +34,5 @@ import Testing
         await #expect(throws: Fault.self) { try await SpareTime.run { throw Fault() } }
     }
 }
+
+private func classOfThisThread() -> Int32 { sched_getscheduler(0) }

@@ -57,8 +57,8 @@ void cln_reply_from_asked_address(struct msghdr *received, struct msghdr *reply)
 /// except those that a fault of its own raises.
 void cln_begin_thread(const char *name);
 
-/// From here on the calling thread runs when nobody else wants its core (SCHED_IDLE, sched(7)): whoever wakes
-/// up has it at once. Without privileges there is no way back.
+/// From here on the calling thread, and each that it makes, has next to nothing of a core that others want, and whoever
+/// wakes up has the core at once (SCHED_IDLE, sched(7)). Without privileges there is no way back.
 void cln_use_spare_time(void);
 
 /// Gives freed memory back to the system.
