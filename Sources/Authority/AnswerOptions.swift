@@ -5,7 +5,9 @@ internal import DNSWire
 
 extension Responder {
     /// Octets that the OPT record may need, so that no answer pushes it out.
-    func optionsLength(_ carrier: Carrier, _ snapshot: Snapshot) -> Int {
+    ///
+    /// `mutating` as a borrow of the responder would be a copy of it (Swift 6.3).
+    mutating func optionsLength(_ carrier: Carrier, _ snapshot: Snapshot) -> Int {
         guard query.hasEDNS else { return 0 }
         // An extended error needs no room: it goes with answers that have no records.
         var length = 11

@@ -44,8 +44,8 @@ extension Responder {
         let start = Int(additional.targetStart)
         return writer.appendBlock(
             zones.octets, from: rrset.blockStart, count: rrset.blockLength,
-            records: Int(rrset.recordCount), layout: rrset.layout, ownerName: zones.octets,
-            from: start, to: start + Int(additional.targetLength), section: .additional)
+            records: Int(rrset.recordCount), layout: rrset.layout,
+            ownerInData: start..<start + Int(additional.targetLength), section: .additional)
     }
 
     /// Writes the SOA of a negative answer with its negative TTL (RFC 2308, section 3).
@@ -98,8 +98,8 @@ extension Responder {
         let nameStart = Int(glue.targetStart)
         return writer.appendBlock(
             zones.octets, from: rrset.blockStart, count: rrset.blockLength,
-            records: Int(rrset.recordCount), layout: rrset.layout, ownerName: zones.octets,
-            from: nameStart, to: nameStart + Int(glue.targetLength), section: .additional)
+            records: Int(rrset.recordCount), layout: rrset.layout,
+            ownerInData: nameStart..<nameStart + Int(glue.targetLength), section: .additional)
     }
 
     /// Writes a CNAME, or a DNAME and the CNAME it makes, and loads its target; nil ends the chain.

@@ -122,9 +122,9 @@ void cln_begin_thread(const char *name) {
     pthread_setname_np(pthread_self(), short_name);
 }
 
-void cln_use_spare_time(void) {
+int cln_use_spare_time(void) {
     struct sched_param none = {0};
-    sched_setscheduler(0, SCHED_IDLE, &none);
+    return sched_setscheduler(0, SCHED_IDLE, &none) < 0 ? -errno : 0;
 }
 
 void cln_trim_memory(void) { malloc_trim(0); }

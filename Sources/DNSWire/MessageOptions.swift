@@ -12,12 +12,11 @@ extension MessageWriter {
         reserved: Int, payloadSize: UInt16, extendedCode: UInt8, dnssecOK: Bool
     ) -> Int {
         limit += reserved
+        // The root; then type, payload size, upper code, version 0 and flags; then no data yet.
         putUInt8(0)
-        putUInt16(RecordType.opt.code)
-        putUInt16(payloadSize)
-        putUInt8(extendedCode)
-        putUInt8(0)
-        putUInt16(dnssecOK ? 0x8000 : 0)
+        putUInt64(
+            UInt64(RecordType.opt.code) << 48 | UInt64(payloadSize) << 32
+                | UInt64(extendedCode) << 24 | (dnssecOK ? 0x8000 : 0))
         putUInt16(0)
         additionalCount += 1
         return length
@@ -35,14 +34,15 @@ extension MessageWriter {
     /// (RFC 7871, section 7.2.1).
     @_lifetime(self: copy self)
     public mutating func appendSubnet(_ subnet: ClientSubnet, scope: UInt8) {
-        putUInt16(EDNSOption.clientSubnet)
-        putUInt16(UInt16(truncatingIfNeeded: 4 + subnet.addressOctets))
-        putUInt16(subnet.family)
-        putUInt8(subnet.sourceLength)
-        putUInt8(scope)
-        for index in 0..<subnet.addressOctets {
-            let word = index < 8 ? subnet.address.high : subnet.address.low
-            putUInt8(UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * (index & 7))))
+        let count = subnet.addressOctets
+        putUInt64(
+            UInt64(EDNSOption.clientSubnet) << 48 | UInt64(4 + count) << 32
+                | UInt64(subnet.family) << 16 | UInt64(subnet.sourceLength) << 8 | UInt64(scope))
+        var (word, next) = (subnet.address.high, subnet.address.low)
+        for index in 0..<count {
+            if index == 8 { swap(&word, &next) }
+            putUInt8(UInt8(truncatingIfNeeded: word >> 56))
+            word &<<= 8
         }
     }
 

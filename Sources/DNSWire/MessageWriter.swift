@@ -32,6 +32,10 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     var suffixLengthBits: UInt64 = 0
     /// Which of them stand there whole, without a pointer; the first is bit 0.
     var wholeSuffixes: UInt32 = 0
+    /// Names in the data of records written so far: where each stands in its source, and the pointer to it.
+    var dataSources = InlineArray<16, UInt32>(repeating: 0)
+    var dataPointers = InlineArray<16, UInt16>(repeating: 0)
+    var dataNameCount = 0
     /// The pointer to the name that was written last: the target of an alias just appended. Zero if
     /// it lies past the 14 bits that a pointer can say.
     public internal(set) var lastName: UInt16 = 0
@@ -106,6 +110,25 @@ public struct MessageWriter: ~Copyable, ~Escapable {
         return true
     }
 
+    /// Appends an RRset whose owner stands in the data of another record of `octets`, at `owner`: as a
+    /// rule of one that was just written, so that its name need not be compared.
+    ///
+    /// - Precondition: all blocks of a message come from the same octets.
+    @_lifetime(self: copy self)
+    public mutating func appendBlock(
+        _ octets: Span<UInt8>, from start: Int, count: Int, records: Int, layout: NameLayout,
+        ownerInData owner: Range<Int>, section: Section
+    ) -> Bool {
+        if let known = pointer(toData: owner.lowerBound) {
+            return appendBlock(
+                octets, from: start, count: count, records: records, layout: layout, owner: known,
+                section: section)
+        }
+        return appendBlock(
+            octets, from: start, count: count, records: records, layout: layout,
+            ownerName: octets, from: owner.lowerBound, to: owner.upperBound, section: section)
+    }
+
     /// Whether that many more records of one data length fit, their owners being pointers.
     public func hasRoom(forRecords count: Int, ofData dataLength: Int) -> Bool {
         length + count * (12 + dataLength) <= limit
@@ -116,10 +139,7 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     /// - Parameter address: 32 bits in host order.
     @_lifetime(self: copy self)
     public mutating func appendA(_ address: UInt32, ttl: UInt32, owner: UInt16) {
-        putUInt16(owner)
-        putUInt32(UInt32(RecordType.a.code) << 16 | 1)
-        putUInt32(ttl)
-        putUInt16(4)
+        putFields(.a, ttl: ttl, owner: owner, dataLength: 4)
         putUInt32(address)
         tally(1, in: .answer)
     }
@@ -131,10 +151,7 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     public mutating func appendAAAA(
         _ address: (high: UInt64, low: UInt64), ttl: UInt32, owner: UInt16
     ) {
-        putUInt16(owner)
-        putUInt32(UInt32(RecordType.aaaa.code) << 16 | 1)
-        putUInt32(ttl)
-        putUInt16(16)
+        putFields(.aaaa, ttl: ttl, owner: owner, dataLength: 16)
         putUInt64(address.high)
         putUInt64(address.low)
         tally(1, in: .answer)
@@ -211,6 +228,17 @@ public struct MessageWriter: ~Copyable, ~Escapable {
     }
 
     // MARK: Octets
+
+    /// Writes all of a record that precedes its data: twelve octets in two stores.
+    @_lifetime(self: copy self)
+    @inline(__always)
+    private mutating func putFields(
+        _ type: RecordType, ttl: UInt32, owner: UInt16, dataLength: UInt16
+    ) {
+        let (owner, type, high) = (UInt64(owner), UInt64(type.code), UInt64(ttl >> 16))
+        putUInt64(owner << 48 | type << 32 | 1 << 16 | high)
+        putUInt32(ttl << 16 | UInt32(dataLength))
+    }
 
     @_lifetime(self: copy self)
     mutating func putUInt8(_ value: UInt8) {

@@ -71,24 +71,31 @@ public struct NameBuffer: ~Copyable, @unchecked Sendable {
     /// `load` has checked that 1 to 255 octets follow `start`.
     @inline(__always)
     private mutating func fill(from source: Span<UInt8>, at start: Int, count: Int) {
-        // Safe, here and below: octets are trivial, and every load and store is bounded beside it.
+        // Safe, here and below: octets are trivial; loads stay between the source's begin and the name's
+        // end, and stores begin at octet 256 at the latest.
         let bytes = unsafe source.bytes
         let target = unsafe UnsafeMutableRawPointer(base)
         var offset = 0
-        while offset < count {
+        while offset &+ 8 <= count {
+            let word = unsafe bytes.unsafeLoadUnaligned(
+                fromUncheckedByteOffset: start &+ offset, as: UInt64.self)
+            unsafe target.storeBytes(of: lowercased(word), toByteOffset: offset, as: UInt64.self)
+            offset &+= 8
+        }
+        let remaining = count &- offset
+        if remaining > 0 {
             var word: UInt64 = 0
-            let remaining = count &- offset
-            if start &+ offset &+ 8 <= source.count {
+            if start &+ count >= 8 {
+                // With what stands before them, which is shifted out.
                 word = unsafe bytes.unsafeLoadUnaligned(
-                    fromUncheckedByteOffset: start &+ offset, as: UInt64.self)
-                if remaining < 8 { word &= (1 &<< UInt64(8 &* remaining)) &- 1 }
+                    fromUncheckedByteOffset: start &+ count &- 8, as: UInt64.self)
+                word &>>= UInt64(8 &* (8 &- remaining))
             } else {
-                // The last octets of the message: fewer than eight.
-                for index in 0..<min(remaining, 8) {
-                    word |= UInt64(source[start &+ offset &+ index]) &<< UInt64(8 &* index)
+                // So few that these are all there are: `offset` is 0.
+                for index in 0..<remaining {
+                    word |= UInt64(source[start &+ index]) &<< UInt64(8 &* index)
                 }
             }
-            // `offset` is at most 248.
             unsafe target.storeBytes(of: lowercased(word), toByteOffset: offset, as: UInt64.self)
             offset &+= 8
         }

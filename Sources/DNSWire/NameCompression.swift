@@ -20,7 +20,11 @@ extension MessageWriter {
     }
 
     /// The pointer to the name at octet `start` of `octets`, if the message holds it whole; nil if not.
-    func pointer(to octets: Span<UInt8>, from start: Int, to end: Int) -> UInt16? {
+    ///
+    /// This and what it calls are `mutating` though they change nothing: Swift 6.3 copies the whole writer
+    /// to the stack to lend it to a function that isn't.
+    @_lifetime(self: copy self)
+    mutating func pointer(to octets: Span<UInt8>, from start: Int, to end: Int) -> UInt16? {
         guard suffixLengthBits >> UInt64((end - start) & 63) & 1 != 0 else { return nil }
         for index in 0..<suffixCount where Int(suffixLengths[index]) == end - start {
             let offset = Int(suffixOffsets[index])
@@ -31,6 +35,28 @@ extension MessageWriter {
             if isHeld { return 0xC000 | suffixOffsets[index] }
         }
         return nil
+    }
+
+    /// The pointer to the name in data at octet `source` of the zones; nil if it was not written, or too
+    /// many were.
+    @_lifetime(self: copy self)
+    mutating func pointer(toData source: Int) -> UInt16? {
+        for index in 0..<dataNameCount where Int(dataSources[index]) == source {
+            return dataPointers[index]
+        }
+        return nil
+    }
+
+    /// Writes a name of a record's data, so that `pointer(toData:)` knows it.
+    @_lifetime(self: copy self)
+    mutating func putDataName(_ octets: Span<UInt8>, from start: Int, to end: Int) -> Bool {
+        guard putName(octets, from: start, to: end) else { return false }
+        if dataNameCount < dataSources.count, lastName != 0 {
+            dataSources[dataNameCount] = UInt32(truncatingIfNeeded: start)
+            dataPointers[dataNameCount] = lastName
+            dataNameCount += 1
+        }
+        return true
     }
 
     /// Writes a name with its longest known suffix as a pointer, and makes it `lastName`.
@@ -68,7 +94,8 @@ extension MessageWriter {
     /// Whether the message has at `offset` these octets of a name, in any case; what it has there is whole.
     ///
     /// Eight octets at a time: nearly all names compared are the question's suffixes.
-    private func holdsWhole(
+    @_lifetime(self: copy self)
+    private mutating func holdsWhole(
         _ octets: Span<UInt8>, from start: Int, count: Int, atMessage offset: Int
     ) -> Bool {
         guard count >= 8 else {
@@ -92,7 +119,10 @@ extension MessageWriter {
     }
 
     /// Whether the message has at `offset` the name `octets[start...]`, pointers followed.
-    private func holds(_ octets: Span<UInt8>, from start: Int, atMessage offset: Int) -> Bool {
+    @_lifetime(self: copy self)
+    private mutating func holds(_ octets: Span<UInt8>, from start: Int, atMessage offset: Int)
+        -> Bool
+    {
         var mine = offset
         var theirs = start
         // Every pointer was written here and points backwards, so this ends.
@@ -128,6 +158,8 @@ extension MessageWriter {
     @_lifetime(self: copy self)
     mutating func rollBack(to mark: Int) {
         length = mark
+        // Some of them may be gone; comparing finds the others.
+        dataNameCount = 0
         while suffixCount > 0, Int(suffixOffsets[suffixCount - 1]) >= mark { suffixCount -= 1 }
     }
 }

@@ -60,11 +60,11 @@ extension MessageWriter {
             put(octets, from: start, count: end - start)
             return true
         case .name:
-            return putName(octets, from: start, to: end)
+            return putDataName(octets, from: start, to: end)
         case .preferenceThenName:
             guard length + 2 <= limit else { return false }
             put(octets, from: start, count: 2)
-            return putName(octets, from: start + 2, to: end)
+            return putDataName(octets, from: start + 2, to: end)
         case .twoNamesThenFixed:
             let first = nameEnd(octets, from: start)
             let second = nameEnd(octets, from: first)

@@ -8,8 +8,8 @@ enum CompileFault: Error {
     case strayRecord
     /// The search tree is deeper than addresses have bits, or its branches meet again.
     case tangledTree
-    /// The same of the ASN database.
-    case tangledSystems
+    /// The same of the ASN database, where both are walked together.
+    case straySystem, tangledSystems
     /// A data record that contradicts the format.
     case corruptRecord
     /// More outcomes or networks than the tree can number.
@@ -36,13 +36,15 @@ enum Layer: BitwiseCopyable {
     case numbered(Int)
 }
 
-/// One network that a descent has to look at; sorted, they stand in descent order.
+/// One network that a descent has to look at; sorted, they stand in descent order, IPv4 first.
 struct LayerEntry: BitwiseCopyable {
     var network: IPNetwork
     var layer: Layer
 
     static func precedes(_ a: LayerEntry, _ b: LayerEntry) -> Bool {
-        (a.network.address.high, a.network.address.low, a.network.length)
+        let families = (a.network.address.family.rawValue, b.network.address.family.rawValue)
+        guard families.0 == families.1 else { return families.0 < families.1 }
+        return (a.network.address.high, a.network.address.low, a.network.length)
             < (b.network.address.high, b.network.address.low, b.network.length)
     }
 

@@ -10,7 +10,8 @@ internal import Glibc
 /// An open database of the City, Country or ASN kind, any vendor's.
 ///
 /// The file is mapped, not read: replace it by renaming another over it, never by writing into it. Where one
-/// is cut off all the same, it counts as one that knows nothing (`isIntact`).
+/// is cut off all the same, it counts as one that knows nothing (`isIntact`), and nothing is compiled of
+/// one that was written into (`checkFile`).
 @safe public final class LocationDatabase: Sendable {
     /// What the records can hold.
     public enum Kind: String, Sendable {
@@ -38,6 +39,7 @@ internal import Glibc
     /// The file itself, whatever its name leads to by now; for `isIntact`.
     private let descriptor: Int32
     private let mappedOctets: Int64
+    private let opened: FileState
     let tree: SearchTree
     let data: DataSection
     /// Never written after `init`; the library's readers take it as const.
@@ -58,6 +60,12 @@ internal import Glibc
             let systemError = errno
             throw GeoError(
                 path: path, Self.message(status: MMDB_FILE_OPEN_ERROR, systemError: systemError))
+        }
+        // Before anything of it is read.
+        guard let opened = FileState(descriptor) else {
+            close(descriptor)
+            throw GeoError(
+                path: path, Self.message(status: MMDB_FILE_OPEN_ERROR, systemError: EIO))
         }
         let handle = UnsafeMutablePointer<MMDB_s>.allocate(capacity: 1)
         // Safe: the path lives through the call, and the handle is only read if the call succeeded.
@@ -87,6 +95,7 @@ internal import Glibc
             self.path = path
             self.descriptor = descriptor
             mappedOctets = Int64(file.count)
+            self.opened = opened
             self.kind = kind
             self.type = type
             buildDate = unsafe metadata.build_epoch
@@ -133,11 +142,24 @@ internal import Glibc
 
     /// Whether the file still has all that was mapped of it: what is cut off can't be read without the
     /// process ending (SIGBUS). A file that was renamed or removed stays whole for those who have it open.
-    public var isIntact: Bool {
-        var status = stat()
-        // Safe: `status` outlives the call.
-        return unsafe fstat(descriptor, &status) == 0 && Int64(status.st_size) >= mappedOctets
+    public var isIntact: Bool { state.map { $0.octets >= mappedOctets } ?? false }
+
+    /// The file as it is now.
+    private var state: FileState? { FileState(descriptor) }
+
+    /// Makes sure that all that was read of the file is of the version that was opened.
+    func checkFile() throws(GeoError) {
+        guard let state, state.octets >= mappedOctets else {
+            throw GeoError(path: path, "was cut off while it was in use; \(Self.renaming)")
+        }
+        guard state.hasContent(of: opened) else {
+            throw GeoError(path: path, "was written into while it was in use; \(Self.renaming)")
+        }
     }
+
+    private static let renaming =
+        "put a database beside it under another name and rename that into place (mv), as"
+        + " scripts/fetch-geo does"
 
     deinit {
         close(descriptor)

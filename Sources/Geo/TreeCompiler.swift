@@ -35,13 +35,15 @@ struct TreeCompiler {
 
     /// Chooses how outcomes are chosen for what is said of a location in words (its coordinates are
     /// those of one of many), the lists that matched, and the number of the most specific numbered
-    /// network; asked once for each of these together.
+    /// network; may be asked again of some (`recentLimit`).
     typealias Choice = (_ location: Location?, _ matchedLists: [Int], _ number: Int?) -> Outcome
 
-    /// The layers that hold a client.
-    private struct LayerSet: Hashable {
-        var lists: [Int] = []
-        var number: Int?
+    /// The layers that hold a client: the index of the lists that do, and one more than the number.
+    private struct LayerSet: BitwiseCopyable {
+        var lists: UInt32 = 0
+        var number: UInt32 = 0
+
+        var key: UInt64 { UInt64(lists) << 32 | UInt64(number) }
     }
 
     /// What is known of a part of the space.
@@ -55,24 +57,31 @@ struct TreeCompiler {
     private let layout: PlaceLayout
     private let systems: SystemLayout
     private let choice: Choice
-    /// The entries of the family that is being compiled.
+    /// The entries of both families, sorted.
     private var entries: [LayerEntry] = []
     private var family: IPAddress.Family = .ipv4
-    private var remainingVisits = 0
+    /// What either tree may take, so that one that is tangled is not blamed on the other.
+    private var placeVisits = 0
+    private var systemVisits = 0
     private var output: TreeBuilder
 
     /// The sets that occur, by index; the first is the empty one.
     private var sets = [LayerSet()]
-    private var setIndices = [LayerSet(): 0]
+    private var setIndices = PairTable()
+    /// The lists of those sets, by index; the first is that of none.
+    private var lists: [[Int]] = [[]]
+    private var listIndices: [[Int]: UInt32] = [[]: 0]
     /// What counts beside the place: a set of layers, and an AS number.
-    private struct Context: Hashable {
-        var set = 0
+    private struct Context: BitwiseCopyable {
+        var set: UInt32 = 0
         /// 0 for none that counts.
         var asn: UInt32 = 0
+
+        var key: UInt64 { UInt64(set) << 32 | UInt64(asn) }
     }
     /// Those that occur, by index; the first is that of no list and no number.
     private var contexts = [Context()]
-    private var contextIndices = [Context(): 0]
+    private var contextIndices = PairTable()
 
     /// What each record came out as in the first context, or `unknown`.
     private var recordResults: [UInt32]
@@ -80,12 +89,27 @@ struct TreeCompiler {
     private var placeResults: [UInt32]
     /// The same for the other contexts, by context and place.
     private var otherResults = PairTable()
-    /// How outcomes are chosen, by context and what is said of a place in words.
-    private var outcomes: [Chosen] = []
+    /// How outcomes are chosen, by context and what is said of a place in words: in the first context.
+    private var outcomes = KnownOutcomes()
+    /// The same in the others, of which there may be as many as numbered networks: most lie in one part
+    /// of the space and are soon done with.
+    private var recentOutcomes = KnownOutcomes()
     private struct Chosen {
         let outcome: Outcome
     }
-    private var outcomeIndices = PairTable()
+    private struct KnownOutcomes {
+        private(set) var all: [Chosen] = []
+        private var indices = PairTable()
+
+        subscript(key: UInt64) -> Chosen? { indices[key].map { all[Int($0)] } }
+
+        mutating func insert(_ chosen: Chosen, _ key: UInt64) {
+            indices[key] = UInt32(all.count)
+            all.append(chosen)
+        }
+    }
+    /// So many are kept, some hundred octets each; what is needed again after is chosen again.
+    private static let recentLimit = 1 << 14
     private static let unknown = UInt32.max
     /// A tree of a few outcomes has one node for so many of its database, or less.
     private static let usualShare = 4
@@ -100,21 +124,23 @@ struct TreeCompiler {
     }
 
     /// Compiles both families.
-    mutating func compile(_ layers: [LayerEntry]) throws(CompileFault) -> BinaryTree {
+    mutating func compile(_ layers: consuming [LayerEntry]) throws(CompileFault) -> BinaryTree {
+        layers.sort(by: LayerEntry.precedes)
+        entries = layers
+        let end = entries.firstIndex { $0.network.address.family == .ipv6 } ?? entries.count
         var roots: [UInt32] = []
         for family in [IPAddress.Family.ipv4, .ipv6] {
-            entries = layers.filter { $0.network.address.family == family }
-                .sorted(by: LayerEntry.precedes)
             self.family = family
             // A sound tree has one way to each node, apart from aliases of IPv4, most of which are
             // folded and not walked. A tangled one has up to 2^128.
-            remainingVisits =
-                4 * (Int(layout.records.nodeCount) + Int(systems.records.nodeCount)) + 1_000_000
+            placeVisits = Self.visits(of: layout.records)
+            systemVisits = Self.visits(of: systems.records)
             let all = Part(
                 place: layout.records.root(family), system: systems.records.root(family))
             roots.append(
                 TreeBuilder.settled(
-                    try descend(entries: 0..<entries.count, all, depth: 0)))
+                    try descend(
+                        entries: family == .ipv4 ? 0..<end : end..<entries.count, all, depth: 0)))
         }
         var result = output.tree
         result.roots = roots
@@ -141,7 +167,8 @@ struct TreeCompiler {
             case .system(let number): part.system = .number(number)
             case .list(let index): part.set = unionIndex(part.set, list: index)
             case .numbered(let number):
-                part.set = setIndex(LayerSet(lists: sets[part.set].lists, number: number))
+                part.set = setIndex(
+                    LayerSet(lists: sets[part.set].lists, number: UInt32(number) + 1))
             }
             range = range.dropFirst()
         }
@@ -164,9 +191,12 @@ struct TreeCompiler {
         let asn: UInt32
         switch part.system {
         case .number(let number): asn = number
-        case .record(let record): asn = try systems.asns[Int(systems.records.number(of: record))]
+        case .record(let record):
+            do { asn = try systems.asns[Int(systems.records.number(of: record))] } catch {
+                throw .straySystem
+            }
         }
-        let context = contextIndex(Context(set: part.set, asn: asn))
+        let context = contextIndex(Context(set: UInt32(part.set), asn: asn))
         switch part.place {
         case .number(let place): return try result(ofPlace: place, context)
         case .record(let record): return try walk(record, context, depth: depth)
@@ -182,7 +212,8 @@ struct TreeCompiler {
             (left.place, right.place) = halves
         }
         if let halves = systems.records.halves(of: part.system) {
-            do { try countVisit(depth: depth) } catch { throw .tangledSystems }
+            systemVisits -= 1
+            guard depth < Int(family.rawValue), systemVisits > 0 else { throw .tangledSystems }
             (left.system, right.system) = halves
         }
         return (left, right)
@@ -190,8 +221,12 @@ struct TreeCompiler {
 
     @inline(__always)
     private mutating func countVisit(depth: Int) throws(CompileFault) {
-        remainingVisits -= 1
-        guard depth < Int(family.rawValue), remainingVisits > 0 else { throw .tangledTree }
+        placeVisits -= 1
+        guard depth < Int(family.rawValue), placeVisits > 0 else { throw .tangledTree }
+    }
+
+    private static func visits(of records: RecordIndex) -> Int {
+        4 * Int(records.nodeCount) + 1_000_000
     }
 
     /// The places alone: the part that visits ten million nodes.
@@ -264,44 +299,59 @@ struct TreeCompiler {
     ) throws(CompileFault) -> UInt32 {
         let key = UInt64(context) << 32 | UInt64(layout.places.wording(place))
         let chosen: Chosen
-        if let known = outcomeIndices[key] {
-            chosen = outcomes[Int(known)]
+        if let known = context == 0 ? outcomes[key] : recentOutcomes[key] {
+            chosen = known
         } else {
-            let context = contexts[context]
-            var location = layout.places.location(place)
-            if context.asn > 0 {
-                location = (location ?? Location()).with(asn: context.asn)
+            chosen = Chosen(outcome: newOutcome(ofPlace: place, contexts[context]))
+            if context == 0 {
+                outcomes.insert(chosen, key)
+            } else {
+                if recentOutcomes.all.count == Self.recentLimit { recentOutcomes = KnownOutcomes() }
+                recentOutcomes.insert(chosen, key)
             }
-            let set = sets[context.set]
-            chosen = Chosen(outcome: choice(location, set.lists, set.number))
-            outcomeIndices[key] = UInt32(outcomes.count)
-            outcomes.append(chosen)
         }
         return try BinaryTree.leaf(chosen.outcome(layout.places.coordinates(place)))
+    }
+
+    private func newOutcome(ofPlace place: UInt32, _ context: Context) -> Outcome {
+        var location = layout.places.location(place)
+        if context.asn > 0 { location = (location ?? Location()).with(asn: context.asn) }
+        let set = sets[Int(context.set)]
+        return choice(
+            location, lists[Int(set.lists)], set.number == 0 ? nil : Int(set.number) - 1)
     }
 
     // MARK: - Sets and contexts
 
     private mutating func unionIndex(_ set: Int, list: Int) -> Int {
         var union = sets[set]
-        guard !union.lists.contains(list) else { return set }
-        union.lists = (union.lists + [list]).sorted()
+        var lists = lists[Int(union.lists)]
+        guard !lists.contains(list) else { return set }
+        lists = (lists + [list]).sorted()
+        if let known = listIndices[lists] {
+            union.lists = known
+        } else {
+            union.lists = UInt32(self.lists.count)
+            listIndices[lists] = union.lists
+            self.lists.append(lists)
+        }
         return setIndex(union)
     }
 
     private mutating func setIndex(_ set: LayerSet) -> Int {
-        if let known = setIndices[set] { return known }
+        if set.key == 0 { return 0 }
+        if let known = setIndices[set.key] { return Int(known) }
         sets.append(set)
-        setIndices[set] = sets.count - 1
+        setIndices[set.key] = UInt32(sets.count - 1)
         return sets.count - 1
     }
 
     private mutating func contextIndex(_ context: Context) -> Int {
         // Where no number counts and no list, which is nearly everywhere, this is not asked.
-        if context.set == 0, context.asn == 0 { return 0 }
-        if let known = contextIndices[context] { return known }
+        if context.key == 0 { return 0 }
+        if let known = contextIndices[context.key] { return Int(known) }
         contexts.append(context)
-        contextIndices[context] = contexts.count - 1
+        contextIndices[context.key] = UInt32(contexts.count - 1)
         return contexts.count - 1
     }
 }

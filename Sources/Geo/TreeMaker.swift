@@ -59,9 +59,10 @@ public final class TreeMaker: Sendable {
     ///   - outcome: chooses in two steps, as hundreds of thousands of places differ in their
     ///     coordinates alone. The first gets a location (nil if unknown; nothing but an AS number
     ///     where only that is known) with the coordinates of one of those places, and the indices of
-    ///     the lists that hold the client, ascending; it is asked once for each of these together.
-    ///     The function that it returns gets the coordinates of each of the places, and returns a
-    ///     number below 2^23 - 8: equal numbers make one network of neighbours.
+    ///     the lists that hold the client, ascending; it may be asked again of those where a list, a
+    ///     number or an AS number is among them, and has to say the same again. The function that it
+    ///     returns gets the coordinates of each of the places, and returns a number below 2^23 - 8:
+    ///     equal numbers make one network of neighbours.
     public func compile(
         networks lists: [[IPNetwork]], numbered: [NumberedNetwork], asns: Set<UInt32> = [],
         withCities: Bool = false,
@@ -69,37 +70,54 @@ public final class TreeMaker: Sendable {
             @escaping (_ location: Location?, _ matchedLists: [Int], _ number: Int?) ->
             (_ coordinates: Coordinates?) -> UInt32
     ) throws(GeoError) -> LocationTree {
-        for database in [geography.database, asns.isEmpty ? nil : geography.asnDatabase] {
-            guard let database, !database.isIntact else { continue }
-            throw GeoError(
-                path: database.path,
-                "was cut off while it was in use; replace databases by renaming, never in place")
+        try checkFiles(asns)
+        let result = Result { () throws(GeoError) in
+            try compileTree(lists, numbered, asns, withCities, outcome)
         }
+        // What was written into meanwhile is not to be believed, whatever came of it.
+        try checkFiles(asns)
+        return try result.get()
+    }
+
+    private func checkFiles(_ asns: Set<UInt32>) throws(GeoError) {
+        try geography.database?.checkFile()
+        if !asns.isEmpty { try geography.asnDatabase?.checkFile() }
+    }
+
+    private func compileTree(
+        _ lists: [[IPNetwork]], _ numbered: [NumberedNetwork], _ asns: Set<UInt32>,
+        _ withCities: Bool, _ outcome: @escaping TreeCompiler.Choice
+    ) throws(GeoError) -> LocationTree {
         let places = try layout(withCities: withCities)
         let systems = try layout(ofSystems: asns)
         var layers = layers(places, asns)
         for (index, list) in lists.enumerated() {
             layers += list.map { LayerEntry(network: $0, layer: .list(index)) }
         }
-        layers += numbered.map { LayerEntry(network: $0.network, layer: .numbered($0.number)) }
+        // There may be a million.
+        layers.reserveCapacity(layers.count + numbered.count)
+        for entry in numbered {
+            layers.append(LayerEntry(network: entry.network, layer: .numbered(entry.number)))
+        }
         do throws(CompileFault) {
-            let tree = try Self.compile(layers, places, systems, outcome)
+            let tree = try Self.compile(consume layers, places, systems, outcome)
             return LocationTree(table: try TreePacker.pack(tree))
-        } catch .tangledSystems {
-            throw explained(.tangledSystems, geography.asnDatabase)
         } catch {
-            throw explained(error, geography.database)
+            switch error {
+            case .straySystem, .tangledSystems: throw explained(error, geography.asnDatabase)
+            default: throw explained(error, geography.database)
+            }
         }
     }
 
     /// On its own, so that what it took is freed before the tree is packed.
     @inline(never)
     private static func compile(
-        _ layers: [LayerEntry], _ places: PlaceLayout, _ systems: SystemLayout,
+        _ layers: consuming [LayerEntry], _ places: PlaceLayout, _ systems: SystemLayout,
         _ choice: @escaping TreeCompiler.Choice
     ) throws(CompileFault) -> BinaryTree {
         var compiler = TreeCompiler(places, systems, choice)
-        return try compiler.compile(layers)
+        return try compiler.compile(consume layers)
     }
 
     // MARK: - What all lists of rules have in common
@@ -180,7 +198,8 @@ public final class TreeMaker: Sendable {
     private func explained(_ fault: CompileFault, _ database: LocationDatabase?) -> GeoError {
         let path = database?.path ?? ""
         return switch fault {
-        case .strayRecord: LocationDatabase.damaged(path, "its search tree points outside its data")
+        case .strayRecord, .straySystem:
+            LocationDatabase.damaged(path, "its search tree points outside its data")
         case .tangledTree, .tangledSystems:
             LocationDatabase.damaged(path, "its search tree runs in circles")
         case .corruptRecord: LocationDatabase.damaged(path, "one of its records can't be decoded")

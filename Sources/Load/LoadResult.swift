@@ -1,4 +1,4 @@
-// What came of a load, and what it says about who was at its limit.
+// What came of a load: counts and latencies. `LoadLimit` says what they tell of who was at its limit.
 
 import DNSWire
 
@@ -20,6 +20,12 @@ public struct LoadResult: Sendable {
     /// UDP, closed loop: turns of the loop, and those in which it could do nothing but wait for answers.
     var turns: UInt64 = 0
     var idleTurns: UInt64 = 0
+    /// TCP: how long it did nothing but wait for the server, in seconds.
+    var waited = 0.0
+    /// When the last answer came, in seconds after the first query; nil without one.
+    public internal(set) var lastAnswer: Double?
+    /// How many queries had been given up by then.
+    var lostByLastAnswer: UInt64 = 0
     /// Answers that nobody waited for: late, or twice.
     public var stray: UInt64 = 0
     /// UDP: answers that arrived and were dropped, as the sockets of the load had no room for them.
@@ -49,6 +55,12 @@ public struct LoadResult: Sendable {
     /// Answers that are not what was expected.
     public var wrong: UInt64 { faults.reduce(0, +) }
 
+    /// Notes that answers came just now, so many seconds after the first query.
+    mutating func noteAnswer(at moment: Double) {
+        lastAnswer = moment
+        lostByLastAnswer = lost
+    }
+
     /// Counts an answer to a query of the list.
     mutating func count(
         _ answer: Span<UInt8>, to query: Span<UInt8>, _ row: QueryList.Row, after latency: UInt64
@@ -61,69 +73,5 @@ public struct LoadResult: Sendable {
             if answer[2] & 0x02 != 0 { truncated += 1 }
         }
         if let fault = fault(of: answer, to: query, row) { faults[Int(fault.rawValue)] += 1 }
-    }
-}
-
-// MARK: - Who was at its limit
-
-extension LoadResult {
-    /// What is sent so much after it was due tells of the machine that sends: a busy one loses its
-    /// processor for some milliseconds now and then.
-    static let lateMilliseconds = 10
-    /// Less than this share of all queries, or of a loop's turns, is an accident.
-    private static let share = 0.01
-
-    /// What kept a load from what was asked of it, in plain words; empty if nothing did.
-    public func limits(of plan: LoadPlan) -> [String] {
-        var limits: [String] = []
-        let lost = max(lost, dropped) - dropped
-        let isDropping = part(dropped, of: sent) > Self.share
-        if answered == 0, sent > 0, failure == nil, !isDropping {
-            limits.append(
-                "no answer came: is it a DNS server, and does the network let \(plan.overTCP ? "TCP" : "UDP") "
-                    + "through?")
-        } else if plan.rate != nil, part(lost, of: sent) > Self.share {
-            limits.append(
-                "the server, or the way to it: it answered \(perSecond(answered)) of the "
-                    + "\(perSecond(sent)) queries a second that were sent")
-        }
-        let (tardy, due) = (late + unsent, sent + unsent)
-        let ours = max(tardy, held) - held
-        if let rate = plan.rate, part(ours, of: due) > Self.share {
-            limits.append(
-                "this side, not the server: \(percent(ours, of: due)) of the "
-                    + "queries were sent more than \(Self.lateMilliseconds) ms after they were due, or "
-                    + "not at all, as this machine did not keep up with \(Int(rate.rounded())) a second. "
-                    + "Latencies count from when a query was due, so they tell of that. Lower --rate, "
-                    + "give the load a core of its own (taskset), or ask from several machines")
-        }
-        if isDropping {
-            limits.append(
-                "this side, not the server: \(dropped) answers came and found no room in the sockets "
-                    + "here. Raise net.core.rmem_max, or lower the load")
-        }
-        if plan.rate == nil, answered > 0, turns > 0, part(idleTurns, of: turns) < Self.share {
-            limits.append(
-                "this side, not the server: it hardly ever had to wait for an answer, so the server may "
-                    + "bear more. Ask from several machines, or with several loads at a time")
-        }
-        if limits.isEmpty, plan.rate != nil, part(tardy, of: due) > Self.share {
-            limits.append(
-                "the server, or the way to it: so many queries were without an answer that "
-                    + "\(percent(tardy, of: due)) of all had to wait, or were not sent")
-        }
-        return limits
-    }
-
-    private func part(_ count: UInt64, of all: UInt64) -> Double {
-        all > 0 ? Double(count) / Double(all) : 0
-    }
-
-    private func percent(_ count: UInt64, of all: UInt64) -> String {
-        "\(max(1, Int((part(count, of: all) * 100).rounded()))) %"
-    }
-
-    private func perSecond(_ count: UInt64) -> Int {
-        seconds > 0 ? Int((Double(count) / seconds).rounded()) : 0
     }
 }

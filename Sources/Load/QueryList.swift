@@ -39,9 +39,12 @@ public struct Question: Hashable, Sendable {
         self.expectation = expectation
     }
 
-    /// Reads questions line by line: `NAME TYPE [EXPECTATION]`; what follows a `#` is a comment.
+    private static let format = RowFormat(
+        "question", form: "NAME TYPE [EXPECTATION]", example: "\"www.example.com A ANSWER\"")
+
+    /// Reads questions, rows of `NAME TYPE [EXPECTATION]`.
     ///
-    /// Without the third word a line is what dnsperf reads as well.
+    /// Without the third word a row is what dnsperf reads as well. A file without any is an error.
     public static func read(
         _ text: String, file: String, _ diagnostics: inout Diagnostics
     ) -> [Question] {
@@ -51,41 +54,37 @@ public struct Question: Hashable, Sendable {
     static func read(
         _ text: String, file: String, atMost limit: Int, _ diagnostics: inout Diagnostics
     ) -> [Question] {
-        var questions: [Question] = []
-        // CR and LF together are one character.
-        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
-        for (index, line) in lines.enumerated() {
-            let words = line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" }
-            guard !words.isEmpty else { continue }
-            let position = SourcePosition(file: file, line: index + 1, column: 1)
-            guard questions.count < limit else {
-                diagnostics.error(at: position, "more than \(limit) questions; leave some out")
-                return questions
+        format.read(text, file: file, atMost: limit, &diagnostics) { row, diagnostics in
+            let words = row.words
+            let name = readName(row, 0, &diagnostics)
+            let type = RecordType(mnemonic: words[1])
+            if type == nil {
+                diagnostics.error(
+                    at: row.position(of: 1),
+                    "\"\(words[1])\" is not a record type; write one as A, HTTPS or TYPE65")
             }
             let expectation =
                 words.count < 3
                 ? .known : ExpectedAnswer.allCases.first { $0.text == words[2].uppercased() }
-            guard (2...3).contains(words.count), let expectation,
-                let name = try? Name(words[0], origin: .root),
-                let type = RecordType(mnemonic: words[1])
-            else {
-                let expectations = ExpectedAnswer.allCases.map(\.text).joined(separator: ", ")
+            if expectation == nil {
+                let all = ExpectedAnswer.allCases.map(\.text)
+                let near = closestMatch(to: String(words[2]), among: all)
                 diagnostics.error(
-                    at: position,
-                    "a question is NAME TYPE [EXPECTATION], as \"www.example.com A ANSWER\"; "
-                        + "an answer is expected to be one of \(expectations)")
-                continue
+                    at: row.position(of: 2),
+                    "no answer is expected to be \"\(words[2])\"; "
+                        + (near.map { "did you mean \"\($0)\"?" }
+                            ?? "write \(all.joined(separator: ", ")), or nothing"))
             }
-            questions.append(Question(name, type, expectation))
+            guard let name, let type, let expectation else { return nil }
+            return Question(name, type, expectation)
         }
-        return questions
     }
 }
 
 /// Messages ready to be sent, apart from their IDs.
 public final class QueryList: Sendable {
-    /// Questions, clients and messages: some 100 octets each.
-    public static let maximumCount = 2_000_000
+    /// Questions, clients and messages.
+    public static let maximumCount = RowFormat.maximumCount
     /// The payload size that queries state: what resolvers do.
     static let payloadSize: UInt16 = 1_232
 

@@ -8,6 +8,9 @@ import Glibc
 
 /// One run.
 struct UDPLoad: ~Copyable {
+    /// What is sent so many nanoseconds after it was due is late.
+    private static let lateness = UInt64(LoadResult.lateMilliseconds) * 1_000_000
+
     private let plan: LoadPlan
     private let patience: UInt64
     private let queries: QueryList
@@ -27,26 +30,32 @@ struct UDPLoad: ~Copyable {
         }
     }
 
-    /// Sends for as long as the plan says, waits for what is still on its way, and returns the counts.
-    ///
-    /// - Throws: if nothing listens there, while nothing has been answered.
-    consuming func run(until isStopped: () -> Bool) throws(LoadError) -> LoadResult {
+    /// Sends for as long as the plan says, waits for what is still on its way, and returns the counts;
+    /// ends at once, with a failure, if nothing listens there and nothing has been answered.
+    consuming func run(until isStopped: () -> Bool) -> LoadResult {
         var batch = LoadBatch()
         var result = LoadResult()
         let start = monotonicNanoseconds()
         var end = start + UInt64(plan.seconds * 1e9)
-        var schedule = plan.rate.map { Schedule(due: Double(start), step: 1e9 / $0) }
+        var schedule = plan.rate.map { Schedule(start: start, rate: $0, seconds: plan.seconds) }
         var turn = 0
         var last = start
         while true {
             let now = monotonicNanoseconds()
-            if now < end, isStopped() { end = now }
-            let isOver = now >= end
-            if isOver, flows.allSatisfy({ $0.outstanding == 0 }) || now >= end + patience { break }
+            if now < end, isStopped() {
+                end = now
+                schedule?.end(at: Double(now))
+            }
+            // An open loop still sends what was due before the end, unless it would be late.
+            let isOver =
+                schedule.map { $0.left == 0 || now >= end + Self.lateness } ?? true && now >= end
+            if isOver, flows.allSatisfy({ $0.outstanding == 0 }) { break }
             let flow = flows[turn]
             turn = turn + 1 == flows.count ? 0 : turn + 1
+            let answered = result.answered
             let arrived = flow.outstanding > 0 ? receive(flow, &batch, &result) : 0
             if arrived > 0 { last = monotonicNanoseconds() }
+            if result.answered > answered { result.noteAnswer(at: Double(last - start) / 1e9) }
             result.lost += flow.expire(before: now < patience ? 0 : now - patience)
             if !isOver {
                 if var current = schedule {
@@ -62,16 +71,20 @@ struct UDPLoad: ~Copyable {
                 }
             }
             if refusal != 0 {
-                guard result.answered > 0 else { throw LoadError("UDP", refusal, plan) }
+                guard result.answered > 0 else {
+                    result.failure = LoadError("UDP", refusal, plan)
+                    end = now
+                    schedule = nil
+                    break
+                }
                 result.unreachable += 1
                 result.unreachableReason = systemMessage(refusal)
                 refusal = 0
             }
         }
         if let schedule {
-            let left = schedule.left(until: end)
-            result.unsent += left
-            result.held += min(left, UInt64(schedule.count(at: crowdedAt)))
+            result.unsent += UInt64(schedule.left)
+            result.held += UInt64(schedule.count(at: crowdedAt))
         }
         for flow in flows {
             result.lost += UInt64(flow.outstanding)
@@ -92,19 +105,18 @@ struct UDPLoad: ~Copyable {
             crowdedAt = Double(now)
         }
         // What waited for longer than answers are waited for is of another rate.
-        let heldBefore = UInt64(schedule.count(at: crowdedAt))
+        let heldBefore = schedule.count(at: crowdedAt)
         let givenUp = schedule.giveUp(before: Double(now) - Double(patience))
-        result.unsent += givenUp
-        result.held += min(givenUp, heldBefore)
+        result.unsent += UInt64(givenUp)
+        result.held += UInt64(min(givenUp, heldBefore))
         let sent = send(
             on: flow, &batch, atMost: schedule.count(at: Double(now)), due: schedule.due,
             step: schedule.step, at: now)
         result.sent += UInt64(sent)
-        let lateness = Double(LoadResult.lateMilliseconds) * 1e6
-        let late = min(sent, schedule.count(at: Double(now) - lateness))
+        let late = min(sent, schedule.count(at: Double(now) - Double(Self.lateness)))
         result.late += UInt64(late)
         result.held += UInt64(min(late, schedule.count(at: crowdedAt)))
-        schedule.due += Double(sent) * schedule.step
+        schedule.done += sent
     }
 
     /// Sends up to a batch of queries; returns how many left.
@@ -157,27 +169,44 @@ struct UDPLoad: ~Copyable {
 
 /// When the queries of an open loop are due, in nanoseconds.
 private struct Schedule {
-    /// The next one's moment, and the time between two.
-    var due: Double
+    private let start: Double
+    /// The time between two.
     let step: Double
+    /// How many are due before the end.
+    private var total: Int
+    /// How many of those were sent, or given up.
+    var done = 0
 
-    /// How many are due by a moment and not sent.
-    func count(at moment: Double) -> Int {
-        moment < due ? 0 : Int((moment - due) / step) + 1
+    init(start: UInt64, rate: Double, seconds: Double) {
+        self.start = Double(start)
+        step = 1e9 / rate
+        // The product of two decimal fractions may be next to the whole number that it is.
+        let product = rate * seconds
+        let isWhole = abs(product - product.rounded()) < 1e-6
+        total = max(1, Int(product.rounded(isWhole ? .toNearestOrEven : .up)))
     }
 
-    /// How many were due before the end and will not be sent, but for one that just came due.
-    func left(until end: UInt64) -> UInt64 {
-        due < Double(end) ? UInt64((Double(end) - due) / step) : 0
+    /// The next one's moment.
+    var due: Double { start + Double(done) * step }
+
+    /// How many are neither sent nor given up.
+    var left: Int { total - done }
+
+    /// How many of those are due by a moment.
+    func count(at moment: Double) -> Int {
+        moment < due ? 0 : min(left, Int((moment - due) / step) + 1)
     }
 
     /// Gives up what was due before a moment; returns how many queries that are.
-    mutating func giveUp(before moment: Double) -> UInt64 {
+    mutating func giveUp(before moment: Double) -> Int {
         guard due < moment else { return 0 }
-        let count = ((moment - due) / step).rounded(.up)
-        due += count * step
-        return UInt64(count)
+        let count = min(left, Int(((moment - due) / step).rounded(.up)))
+        done += count
+        return count
     }
+
+    /// Lets nothing be due after a moment.
+    mutating func end(at moment: Double) { total = done + count(at: moment) }
 }
 
 /// One socket and the queries on their way over it: in the order sent, so the first of them is always

@@ -1,4 +1,4 @@
-// Whole files from disk, with a limit on their size.
+// Whole files from disk or through pipes, with a limit on their size.
 
 internal import Glibc
 
@@ -37,12 +37,36 @@ public func readFile(path: String, limit: Int) throws(FileError) -> [UInt8] {
     guard status.st_mode & S_IFMT == S_IFREG else {
         throw FileError(explanation: "it is not a regular file")
     }
-    var octets = [UInt8](repeating: 0, count: min(max(0, Int(status.st_size)), limit) + 1)
+    return try readAll(descriptor, expecting: Int(status.st_size), limit: limit)
+}
+
+/// Returns what there is to read at a path until its end, a regular file's octets or what comes
+/// through a pipe; `-` is the standard input.
+///
+/// Waits for whoever writes into a pipe.
+///
+/// - Parameter limit: the most octets; more are refused.
+public func readInput(path: String, limit: Int) throws(FileError) -> [UInt8] {
+    if path == "-" { return try readAll(STDIN_FILENO, expecting: 0, limit: limit) }
+    // Safe: the string is passed terminated.
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError(systemError: errno) }
+    defer { close(descriptor) }
+    return try readAll(descriptor, expecting: 0, limit: limit)
+}
+
+/// Reads to the end.
+///
+/// - Parameter expected: how many octets there are likely to be.
+private func readAll(
+    _ descriptor: Int32, expecting expected: Int, limit: Int
+) throws(FileError) -> [UInt8] {
+    var octets = [UInt8](repeating: 0, count: min(max(0, expected), limit) + 1)
     var count = 0
     while true {
         if count == octets.count {
-            // It grew since fstat.
-            octets += [UInt8](repeating: 0, count: 65_536)
+            // It grew since fstat, or nobody knew how much comes.
+            octets += [UInt8](repeating: 0, count: max(65_536, octets.count))
         }
         let received = unsafe octets.withUnsafeMutableBytes { buffer in
             // Safe: the rest of the buffer, whose length is the limit given.

@@ -15,7 +15,7 @@ internal import Geo
 public import Settings
 
 extension SteeringLimit {
-    /// Rows of the table of round trips: 80 octets each for as long as a server runs, and three times
+    /// Rows of the table of round trips: 80 octets each for as long as a server runs, and up to five times
     /// that while it reads and compiles them.
     public static let latencyRows = 1_000_000
     /// Octets of the file: what as many rows need at 64 each.

@@ -27,7 +27,7 @@ final class PreparedRule {
         policy = shape.policy
         // The rule counts its own columns, clients' measured round trips are those of all rules.
         let columns = shape.columns.map { measurements.index(of: $0) }
-        candidates = shape.candidates.map(\.candidate).map { candidate in
+        var candidates = shape.candidates.map(\.candidate).map { candidate in
             var candidate = candidate
             for index in candidate.sites.indices {
                 candidate.sites[index].column = candidate.sites[index].column.flatMap {
@@ -36,6 +36,8 @@ final class PreparedRule {
             }
             return candidate
         }
+        Policy.linkTwins(&candidates)
+        self.candidates = candidates
         let nested = shape.candidates.map {
             $0.nested.map { PreparedRule($0, measurements, &lists) }
         }
@@ -103,7 +105,6 @@ final class OutcomeNumbers {
     private struct OrderKey: Hashable {
         var prefersResolver: Bool
         var rule: Int?
-        var measured: [Double?]
     }
 
     private func number(of key: OutcomeKey, _ prefersResolver: Bool) -> UInt32 {
@@ -130,29 +131,25 @@ final class OutcomeNumbers {
                     of: choice.outcome(coordinates.map(SurfacePoint.init)), prefersResolver)
             }
         }
-        let key = OrderKey(
-            prefersResolver: prefersResolver, rule: choice.rule?.index, measured: choice.measured)
-        let orders = orders[key] ?? OrderNumbers(choice)
+        let key = OrderKey(prefersResolver: prefersResolver, rule: choice.rule?.index)
+        let orders = orders[key] ?? OrderNumbers()
         self.orders[key] = orders
         return { coordinates in
-            orders.number(at: coordinates) { self.number(of: $0, prefersResolver) }
+            orders.number(of: choice, at: coordinates) { self.number(of: $0, prefersResolver) }
         }
     }
 }
 
-/// The outcomes of a choice that are orders of pools: hundreds of thousands of places have a few of
-/// them, so that each is put together once.
+/// The outcomes of one rule's choices that are orders of pools: hundreds of thousands of places, and a
+/// million networks with round trips of their own, have a few of them, so that each is put together once.
 private final class OrderNumbers {
-    private let choice: RuleChoice
     private var numbers: [[Int]: UInt32] = [:]
     /// The one of the place that was asked for last: often that of the next.
     private var last: (order: [Int], number: UInt32)?
 
-    init(_ choice: RuleChoice) {
-        self.choice = choice
-    }
-
-    func number(at coordinates: Coordinates?, _ number: (OutcomeKey) -> UInt32) -> UInt32 {
+    func number(
+        of choice: RuleChoice, at coordinates: Coordinates?, _ number: (OutcomeKey) -> UInt32
+    ) -> UInt32 {
         let point = coordinates.map(SurfacePoint.init)
         let order = choice.order(point)
         if let last, last.order == order { return last.number }

@@ -1,5 +1,5 @@
 // The transport as the rest of the house sees it: give it addresses and a publisher of snapshots,
-// start it, stop it. Owns every socket and thread of the data plane.
+// open it, start it, stop it. Owns every socket and thread of the data plane.
 //
 //   per address: one SO_REUSEPORT UDP socket and thread a worker; one TCP listener
 //   for all:     one TCP loop
@@ -10,7 +10,7 @@ import Synchronization
 
 /// Serves DNS over UDP and TCP from the snapshots of one publisher.
 ///
-/// A server object serves once: `start`, then `stop`. Both may block for a moment and can be called
+/// A server object serves once: `open`, `start`, then `stop`. They may block for a moment and can be called
 /// from any thread.
 public final class DNSServer: Sendable {
     /// Tries to find a port that is free for both carriers on all addresses, when any will do.
@@ -29,6 +29,8 @@ public final class DNSServer: Sendable {
 
     private struct State {
         var phase = Phase.new
+        /// Those that nobody reads yet.
+        var opened: (tcp: [OpenSocket], udp: [OpenSocket])?
         var bound: [ListenAddress] = []
         var threads: [WorkerThread] = []
         var cells: [UDPCounterCells] = []
@@ -36,9 +38,9 @@ public final class DNSServer: Sendable {
         var shortage: ReceiveBufferShortage?
     }
 
-    private enum Phase { case new, running, ended }
+    private enum Phase { case new, opened, running, ended }
 
-    /// Prepares a server; nothing is opened before `start`.
+    /// Prepares a server; nothing is opened before `open`.
     ///
     /// - Parameters:
     ///   - listen: where to listen. Those with port 0 share one port, chosen at the start.
@@ -59,10 +61,10 @@ public final class DNSServer: Sendable {
 
     deinit { stop() }
 
-    /// Where the server listens, with the real ports, in the order given; empty before `start`.
+    /// Where the server listens, with the real ports, in the order given; empty before `open`.
     public var boundAddresses: [ListenAddress] { state.withLock { $0.bound } }
 
-    /// The UDP sockets that the kernel gave too little room; nil if all have enough, and before `start`.
+    /// The UDP sockets that the kernel gave too little room; nil if all have enough, and before `open`.
     public var receiveBufferShortage: ReceiveBufferShortage? { state.withLock { $0.shortage } }
 
     /// What has been done so far; may be asked at any time.
@@ -76,39 +78,64 @@ public final class DNSServer: Sendable {
 // MARK: - Start and stop
 
 extension DNSServer {
-    /// Opens all sockets, then starts to serve; on an error nothing stays open.
+    /// Opens all sockets, so that whatever is wrong with addresses and ports is known before anything else
+    /// is done; on an error nothing stays open.
     ///
-    /// Raises the process's limit on open files, and takes fewer TCP connections than the limits
-    /// say where that is too low for them.
-    public func start() throws(TransportError) {
-        let isNew = state.withLock { state in
-            defer { state.phase = .ended }
-            return state.phase == .new
-        }
-        guard isNew else { throw .startedBefore }
+    /// Until `start`, TCP clients are refused, and UDP queries wait for it, as many as the buffers hold.
+    public func open() throws(TransportError) {
+        guard take(.new).phase == .new else { throw .startedBefore }
         guard !listen.isEmpty else { throw .noAddress }
         var seen: Set<ListenAddress> = []
         for address in listen where !seen.insert(address).inserted {
             throw .listedTwice(address)
         }
-        let descriptors = DescriptorLimit.raise()
+        _ = DescriptorLimit.raise()
         let sockets = try openSockets()
+        let shortage = ReceiveBufferShortage(
+            sockets.udp.map { ($0.bound, $0.receiveBufferOctets) })
+        state.withLock {
+            $0 = State(
+                phase: .opened, opened: sockets, bound: sockets.tcp.map(\.bound),
+                shortage: shortage)
+        }
+    }
+
+    /// Starts to serve, and opens the sockets before that if they are not open; on an error nothing stays
+    /// open.
+    ///
+    /// Raises the process's limit on open files, and takes fewer TCP connections than the limits
+    /// say where that is too low for them.
+    public func start() throws(TransportError) {
+        if state.withLock({ $0.phase == .new }) { try open() }
+        var running = take(.opened)
+        guard running.phase == .opened, let sockets = running.opened else {
+            throw .startedBefore
+        }
+        running.phase = .running
+        running.opened = nil
         var limits = limits
         limits.tcpConnections = DescriptorLimit.connections(
-            wanted: limits.tcpConnections, descriptors: descriptors - sockets.udp.count)
-        var running = State(phase: .running, bound: sockets.tcp.map(\.bound))
+            wanted: limits.tcpConnections,
+            descriptors: DescriptorLimit.raise() - sockets.udp.count)
         do {
             running.tcp = try TCPServer(
                 sockets: sockets.tcp, limits: limits, publisher: publisher, seed: seed,
                 patience: Self.stopPatience, counters: tcpCounters)
-            running.shortage = ReceiveBufferShortage(
-                sockets.udp.map { ($0.bound, $0.receiveBufferOctets) })
             for socket in sockets.udp { try addWorker(on: socket, to: &running) }
         } catch {
             end(running)
             throw error
         }
         state.withLock { $0 = running }
+    }
+
+    /// What a server is that has come as far as `phase`; nobody else gets that any more.
+    private func take(_ phase: Phase) -> State {
+        state.withLock { state in
+            let taken = state
+            if state.phase == phase { state = State(phase: .ended) }
+            return taken
+        }
     }
 
     /// Opens the TCP listener and the UDP sockets of every address.
@@ -140,6 +167,7 @@ extension DNSServer {
             let listener = OpenSocket(try .tcp(address, timeoutMilliseconds: timeout))
             if takesAnyPort { chosenPort = listener.bound.port }
             tcp.append(listener)
+            try ListeningSocket.requireFree(listener.bound)
             for _ in 0..<workers { udp.append(OpenSocket(try .udp(listener.bound))) }
         }
         return (tcp, udp)
@@ -163,14 +191,16 @@ extension DNSServer {
 
     /// Stops: answers what has arrived, lets TCP clients take their answers, closes everything.
     ///
-    /// Takes at most about a second. Does nothing if the server is not running.
+    /// Takes at most about a second. What was only opened is closed; nothing else is done to a server that
+    /// does not run.
     public func stop() {
-        let running = state.withLock { state -> State? in
-            guard state.phase == .running else { return nil }
-            state.phase = .ended
-            return state
+        let stopped = state.withLock { state in
+            let stopped = state
+            if stopped.phase != .new { state.phase = .ended }
+            state.opened = nil
+            return stopped
         }
-        if let running { end(running) }
+        if stopped.phase == .running { end(stopped) }
     }
 
     private func end(_ running: State) {

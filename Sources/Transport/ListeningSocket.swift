@@ -15,6 +15,9 @@ final class OpenSocket: Sendable {
     var bound: ListenAddress { socket.bound }
     /// As `ListeningSocket` has it.
     var receiveBufferOctets: Int? { socket.receiveBufferOctets }
+
+    /// As `ListeningSocket` does.
+    func listen() throws(TransportError) { try socket.listen() }
 }
 
 /// An open, bound socket; closed when it goes.
@@ -139,7 +142,15 @@ extension ListeningSocket {
         return socket
     }
 
-    /// Opens a TCP listener. It does not share its port, so a second server is noticed here.
+    /// Makes sure that nobody has a UDP port: other servers share theirs, as workers do, and those that
+    /// only begin don't listen over TCP yet.
+    static func requireFree(_ address: ListenAddress) throws(TransportError) {
+        var socket = try ListeningSocket(open: address, .udp)
+        try socket.bindToAddress()
+    }
+
+    /// Opens a TCP socket that has its port, and refuses clients until it is to `listen`. It does not share
+    /// the port, so a server that runs already is noticed here.
     ///
     /// - Parameter timeoutMilliseconds: how long the kernel keeps data that a client does not
     ///   take, also after the connection was closed on our side.
@@ -158,8 +169,12 @@ extension ListeningSocket {
         // RFC 9210, section 4.1; works where net.ipv4.tcp_fastopen allows it to servers.
         socket.set(SOL_TCP, TCP_FASTOPEN, fastOpenBacklog)
         try socket.bindToAddress()
-        try socket.check(listen(socket.descriptor, backlog), "listen")
         return socket
+    }
+
+    /// Lets clients connect. A server that was started at the same moment is noticed here.
+    func listen() throws(TransportError) {
+        try check(Glibc.listen(descriptor, Self.backlog), "listen")
     }
 
     /// The room for what was received and not read, counted as it is asked for; nil if the kernel does

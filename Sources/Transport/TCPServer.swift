@@ -10,7 +10,7 @@ struct TCPServer: Sendable {
     private let thread: WorkerThread
     private let stopPipe: StopPipe
 
-    /// Starts to accept connections on sockets that listen already.
+    /// Starts to listen and to accept connections.
     ///
     /// - Parameter patience: how long `stop` lets connections finish.
     init(
@@ -23,6 +23,7 @@ struct TCPServer: Sendable {
             throw .cannotListen(first, .tcp, call: "epoll", code: errno)
         }
         for (index, socket) in sockets.enumerated() {
+            try socket.listen()
             // Who is told of a newcomer may find it gone.
             guard fcntl(socket.descriptor, F_SETFL, O_NONBLOCK) == 0,
                 poll.add(socket.descriptor, tag: TCPWorker.listenerTag | UInt64(index))

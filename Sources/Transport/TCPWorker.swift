@@ -31,6 +31,7 @@ struct TCPWorker: ~Copyable {
     static let stopTag: UInt64 = 1 << 33
 
     private let poll: SocketPoll
+    private let publisher: SnapshotPublisher
     private let counters: TCPCounterCells
     private let idleNanoseconds: UInt64
     private let lifetimeNanoseconds: UInt64?
@@ -44,6 +45,7 @@ struct TCPWorker: ~Copyable {
     /// When idle connections are looked for next, and when the listeners' rest is over.
     private var nextSweep: UInt64
     private var restEnd: UInt64?
+    private var lending = Lending()
 
     /// Prepares to serve sockets that listen already, and that the poll has.
     init(
@@ -52,6 +54,7 @@ struct TCPWorker: ~Copyable {
     ) {
         self.listeners = listeners
         self.poll = poll
+        self.publisher = publisher
         self.counters = counters
         idleNanoseconds = limits.idleNanoseconds
         lifetimeNanoseconds = limits.lifetimeNanoseconds
@@ -86,6 +89,7 @@ struct TCPWorker: ~Copyable {
     /// Waits for events and works on them; false once the stop is asked for.
     private mutating func turn(until end: UInt64?) -> Bool {
         let count = poll.wait(milliseconds: milliseconds(until: end), &events)
+        lending.begin(isPreparing: publisher.isPreparing)
         var goesOn = true
         for index in 0..<count {
             let tag = events[index]
@@ -99,6 +103,7 @@ struct TCPWorker: ~Copyable {
                 // Of a number that another has by now the event is one without cause, which does no harm.
                 work(on: Int(tag))
             }
+            lending.pauseIfDue()
         }
         let now = monotonicNanoseconds()
         if now >= nextSweep { sweep(now) }

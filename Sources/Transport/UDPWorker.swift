@@ -61,6 +61,7 @@ struct UDPWorker: ~Copyable {
             rest(after: -Int32(count))
             return 0
         }
+        lending.begin(isPreparing: publisher.isPreparing)
         let time = currentTime()
         var tally = UDPCounters()
         tally.received = UInt64(count)
@@ -74,11 +75,7 @@ struct UDPWorker: ~Copyable {
         tally.answered = UInt64(batch.send(to: socket.descriptor))
         tally.sendErrors = UInt64(batch.answerCount) - tally.answered
         counters.add(tally)
-        if publisher.isPreparing,
-            lending.isDue(afterFullBatch: count == DatagramBatch.capacity)
-        {
-            Lending.pause()
-        }
+        lending.pauseIfDue()
         return count
     }
 

@@ -55,12 +55,29 @@ func parentDirectory(_ path: String) -> String {
 
 /// The text of a file, or nil after reporting why it can't be had.
 func readText(_ path: String, _ diagnostics: inout Diagnostics) -> String? {
+    decoded(path, &diagnostics) { () throws(FileError) in
+        try readFile(path: path, limit: textFileLimit)
+    }
+}
+
+/// The same of what comes through a pipe or, for `-`, the standard input, too.
+func readInput(_ path: String, _ diagnostics: inout Diagnostics) -> String? {
+    decoded(inputName(path), &diagnostics) { () throws(FileError) in
+        try readInput(path: path, limit: textFileLimit)
+    }
+}
+
+/// What messages call that input.
+func inputName(_ path: String) -> String { path == "-" ? "standard input" : path }
+
+private func decoded(
+    _ name: String, _ diagnostics: inout Diagnostics, _ read: () throws(FileError) -> [UInt8]
+) -> String? {
     do {
-        let octets = try readFile(path: path, limit: textFileLimit)
-        if let text = String(validating: octets, as: UTF8.self) { return text }
-        diagnostics.error(at: SourcePosition(file: path), "not UTF-8; save the file as UTF-8 text")
+        if let text = String(validating: try read(), as: UTF8.self) { return text }
+        diagnostics.error(at: SourcePosition(file: name), "not UTF-8; save the file as UTF-8 text")
     } catch {
-        diagnostics.error(at: SourcePosition(file: path), "not readable: \(error.explanation)")
+        diagnostics.error(at: SourcePosition(file: name), "not readable: \(error.explanation)")
     }
     return nil
 }
@@ -131,7 +148,7 @@ func systemMessage(_ number: Int32) -> String {
 }
 
 /// A number with its noun: `1 zone`, `2 zones`.
-func counted(_ number: Int, _ noun: String) -> String {
+func counted(_ number: some BinaryInteger, _ noun: String) -> String {
     "\(number) \(noun)\(number == 1 ? "" : "s")"
 }
 

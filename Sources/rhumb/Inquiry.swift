@@ -5,6 +5,7 @@ import ArgumentParser
 import Authority
 import DNSWire
 import Health
+import Load
 import Settings
 import Steering
 import Zones
@@ -103,16 +104,11 @@ struct UnknownName: Error, CustomStringConvertible {
     }
 }
 
-/// A client as people write it: who disclosed no bit is somebody else.
+/// A client of a command line.
 func parseClient(_ text: String) throws -> IPNetwork {
-    guard let network = IPNetwork(text) else {
-        throw ValidationError(
-            "not an address or network, as 192.0.2.1 or 192.0.2.0/24; "
-                + "the bits after the length have to be zero")
+    do {
+        return try IPNetwork(client: text)
+    } catch {
+        throw ValidationError(error.explanation)
     }
-    guard network.length > 0 else {
-        throw ValidationError(
-            "who discloses no bit is answered as the resolver itself; give the resolver's address")
-    }
-    return network
 }

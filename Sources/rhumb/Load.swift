@@ -22,10 +22,12 @@ struct Load: ParsableCommand {
             """,
         discussion: """
             A file of queries has lines of NAME TYPE, as dnsperf reads them, and may say what the \
-            answer has to be: ANSWER, NODATA, NXDOMAIN or REFUSED. With --clients each query \
+            answer has to be: ANSWER, NODATA, NXDOMAIN or REFUSED. Where it doesn't, NOERROR and \
+            NXDOMAIN are right, and any other code is wrong. With --clients each query \
             discloses a client (ECS): one drawn from the networks of a geo database (*.mmdb), or \
-            the rows of a file: ADDRESS[/LENGTH]. Each answer is checked: its question, its code, \
-            the client's prefix.
+            the rows of a file: ADDRESS[/LENGTH]. What follows a "#" or ";" is a comment; "-" is \
+            standard input, and pipes are read. Each answer is checked: its question, its code, \
+            the client's prefix. What fails is "wrong".
 
             Without --rate so many queries are on their way all the time, and how many are \
             answered is the server's to say. With it each is sent when it is due, and latencies \
@@ -33,10 +35,18 @@ struct Load: ParsableCommand {
             give each cores of its own (taskset).
 
             Control-C or SIGTERM ends it, and tells what there is by then. What kept a load with --rate \
-            from its rate, the server or the machine that asks, is told as \"limit\", and so is a \
-            machine that kept a load without --rate from asking for more.
+            from its rate, the server or the machine that asks, is told as "limit", and so are a \
+            machine that kept a load without --rate from asking for more, and a server that no \
+            longer answers. Of the other words, "lost" had no answer within a second, "stray" are \
+            answers that came twice or too late, "truncated" those with TC, and "dropped" found no \
+            room in the sockets here; "no way" is how often the system said that nothing \
+            listens there, or that there is no route.
 
-            Exit status: 0, or 1 if an answer is wrong, none comes, or the server goes away.
+            --rate excludes --in-flight and --tcp; --sockets is for UDP, --per-connection for \
+            --tcp; --family, --draw and --seed are for a geo database, --type for --name.
+
+            Exit status: 0, or 1 if an answer is wrong, none comes, a file is faulty, or the \
+            server goes away; 64 if the command line is.
             """)
 
     @Argument(
@@ -64,31 +74,39 @@ struct Load: ParsableCommand {
     var family: String?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("How many clients to draw from it; 100000 without.", valueName: "number")
     )
     var draw: Int?
 
-    @Option(help: ArgumentHelp("Each number draws other clients.", valueName: "number"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Each number draws other clients.", valueName: "number"))
     var seed: UInt64?
 
-    @Option(help: ArgumentHelp("Send so many a second.", valueName: "queries/s"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Send so many a second.", valueName: "queries/s"))
     var rate: Double?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Queries on their way at a time; 128 without.", valueName: "number"))
     var inFlight: Int?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("UDP sockets, each with a port; 4 without.", valueName: "number"))
     var sockets: Int?
 
-    @Option(help: ArgumentHelp("How long to send.", valueName: "seconds"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("How long to send.", valueName: "seconds"))
     var seconds = 10.0
 
     @Flag(help: "Ask over TCP, one connection at a time.")
     var tcp = false
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("TCP: queries until the connection is closed.", valueName: "number"))
     var perConnection: Int?
 
@@ -103,6 +121,9 @@ struct Load: ParsableCommand {
             queries != nil || !name.isEmpty,
             "nothing to ask: give --name NAME, or --queries FILE with lines of NAME TYPE")
         try require(queries == nil || name.isEmpty, "--queries or --name, not both")
+        try require(
+            queries != "-" || clients != "-",
+            "--queries and --clients can't both come from standard input (-)")
         try require(
             type == nil || !name.isEmpty, "--type is for --name; a file has a type in each line")
         try require(["4", "6"].contains(family ?? "4"), "--family is 4 or 6")
@@ -133,9 +154,8 @@ struct Load: ParsableCommand {
         var diagnostics = Diagnostics()
         let questions = readQuestions(&diagnostics)
         let clients = try readClients(&diagnostics)
-        guard !diagnostics.hasErrors, !questions.isEmpty else {
+        guard !diagnostics.hasErrors else {
             report(diagnostics)
-            if !diagnostics.hasErrors { printError("rhumb: \(queries ?? ""): no queries in it") }
             throw ExitCode(1)
         }
         var plan = LoadPlan(server: server.address, port: server.port)
@@ -145,38 +165,35 @@ struct Load: ParsableCommand {
         plan.seconds = seconds
         plan.overTCP = tcp
         plan.queriesPerConnection = perConnection
-        let result: LoadResult
         endOnInterrupt()
-        do {
-            result = try runLoad(plan, QueryList(questions, clients: clients)) {
-                isInterrupted.load(ordering: .relaxed)
-            }
-        } catch {
-            printError("rhumb: \(error)")
-            throw ExitCode(1)
+        let result = runLoad(plan, QueryList(questions, clients: clients)) {
+            isInterrupted.load(ordering: .relaxed)
         }
         let document = LoadDocument(result, limits: result.limits(of: plan))
         if json {
             try printJSON(document)
-        } else {
+        } else if result.failure == nil || result.answered > 0 {
             print(document.report, terminator: "")
         }
-        if let failure = result.failure { printError("rhumb: ended before its time: \(failure)") }
-        let isGone = result.failure != nil || result.unreachable > 0
+        if let failure = result.failure {
+            let prefix = result.answered > 0 ? "ended before its time: " : ""
+            printError("rhumb: \(prefix)\(failure)")
+        }
+        let isGone = result.failure != nil || result.unreachable > 0 || result.wentSilent(plan)
         if result.wrong > 0 || result.answered == 0 || isGone { throw ExitCode(1) }
     }
 
     private func readQuestions(_ diagnostics: inout Diagnostics) -> [Question] {
         guard let queries else { return name.map { Question($0, type ?? .a) } }
-        guard let text = readText(queries, &diagnostics) else { return [] }
-        return Question.read(text, file: queries, &diagnostics)
+        guard let text = readInput(queries, &diagnostics) else { return [] }
+        return Question.read(text, file: inputName(queries), &diagnostics)
     }
 
     private func readClients(_ diagnostics: inout Diagnostics) throws -> [IPNetwork] {
         guard let clients else { return [] }
         guard clients.hasSuffix(".mmdb") else {
-            guard let text = readText(clients, &diagnostics) else { return [] }
-            return ClientList.read(text, file: clients, &diagnostics)
+            guard let text = readInput(clients, &diagnostics) else { return [] }
+            return ClientList.read(text, file: inputName(clients), &diagnostics)
         }
         do {
             let database = try LocationDatabase(path: clients)
@@ -221,11 +238,8 @@ private func endOnInterrupt() {
     }
 }
 
-private func serverAddress(_ text: String) throws -> ListenAddress {
-    guard let address = ListenAddress(text) else {
-        throw ValidationError(
-            "a server is an address, not a name: 192.0.2.53, 127.0.0.1:5300 or [::1]:53")
-    }
+func serverAddress(_ text: String) throws -> ListenAddress {
+    guard let address = ListenAddress(text) else { throw ValidationError(addressFault(text)) }
     guard address.port != 0 else {
         throw ValidationError("no server has port 0; give the one it listens on, or none for 53")
     }
@@ -233,4 +247,35 @@ private func serverAddress(_ text: String) throws -> ListenAddress {
         throw ValidationError("this stands for all addresses of a machine; give one of them")
     }
     return address
+}
+
+/// What keeps a text from being an address with or without a port.
+private func addressFault(_ text: String) -> String {
+    let example = "192.0.2.53, 127.0.0.1:5300 or [::1]:53"
+    var host = text[...]
+    var port: Substring?
+    if text.hasPrefix("[") {
+        guard let end = text.firstIndex(of: "]") else {
+            return "the bracket is not closed; write [::1] or [::1]:53"
+        }
+        host = text[..<end].dropFirst()
+        guard IPAddress(String(host))?.family == .ipv6 else {
+            return "\"\(host)\" is not an IPv6 address, which brackets are for; write \(example)"
+        }
+        let rest = text[end...].dropFirst()
+        guard rest.isEmpty || rest.hasPrefix(":") else {
+            return "\"\(rest)\" is neither nothing nor a port; write [\(host)] or [\(host)]:53"
+        }
+        port = rest.dropFirst()
+    } else if let colon = text.firstIndex(of: ":"), colon == text.lastIndex(of: ":") {
+        host = text[..<colon]
+        port = text[colon...].dropFirst()
+    }
+    if let port, IPAddress(String(host)) != nil {
+        return "\"\(port)\" is not a port; one is from 1 to 65535, and none stands for 53"
+    }
+    guard host.contains(":") || host.allSatisfy({ $0.isNumber || $0 == "." }) else {
+        return "a server is an address, not a name; write \(example)"
+    }
+    return "\"\(host)\" is not an address; write \(example)"
 }

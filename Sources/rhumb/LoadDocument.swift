@@ -5,7 +5,18 @@ import Load
 /// What `load --json` prints: microseconds, octets, counts.
 struct LoadDocument: Encodable {
     struct Latency: Encodable {
-        var p50, p90, p99, p999, max: Double
+        var p50, p90, p99, p999, max: OrNull<Double>
+    }
+
+    struct Limit: Encodable {
+        /// `client` or `server`.
+        var side: String
+        var text: String
+
+        init(_ limit: LoadLimit) {
+            side = limit.side.rawValue
+            text = limit.text
+        }
     }
 
     var seconds: Double
@@ -18,22 +29,29 @@ struct LoadDocument: Encodable {
     var codes: [String: UInt64]
     var faults: [String: UInt64]
     var connections, failedConnections: UInt64
+    /// Null where nothing was answered.
     var latencyMicroseconds: Latency
-    /// What kept it from what was asked of it, in words.
-    var limits: [String]
+    /// Seconds after the first query; null where nothing was answered.
+    var lastAnswer: OrNull<Double>
+    /// What kept it from what was asked of it.
+    var limits: [Limit]
+    /// Why it ended before its time; null if it didn't.
+    var failure: OrNull<String>
 
     enum CodingKeys: String, CodingKey {
         case seconds, sent, answered, wrong, lost, unsent, late, stray, dropped, truncated
-        case unreachable, codes, faults, connections, limits
+        case unreachable, codes, faults, connections, limits, failure
         case answersPerSecond = "answers_per_second"
         case meanOctets = "mean_octets"
         case failedConnections = "failed_connections"
         case latencyMicroseconds = "latency_microseconds"
+        case lastAnswer = "last_answer_seconds"
     }
 
-    init(_ result: LoadResult, limits: [String]) {
-        func latency(_ share: Double) -> Double {
-            Double(result.latencies.percentile(share) / 100) / 10
+    init(_ result: LoadResult, limits: [LoadLimit]) {
+        func latency(_ share: Double) -> OrNull<Double> {
+            guard result.answered > 0 else { return OrNull(nil) }
+            return OrNull(Double(result.latencies.percentile(share) / 100) / 10)
         }
         seconds = result.seconds
         sent = result.sent
@@ -62,12 +80,26 @@ struct LoadDocument: Encodable {
         latencyMicroseconds = Latency(
             p50: latency(0.5), p90: latency(0.9), p99: latency(0.99), p999: latency(0.999),
             max: latency(1))
-        self.limits = limits
+        lastAnswer = OrNull(result.lastAnswer)
+        self.limits = limits.map(Limit.init)
+        failure = OrNull(result.failure?.description)
     }
 
     private static func codeName(_ code: Int) -> String {
         let names = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"]
         return code < names.count ? names[code] : "RCODE\(code)"
+    }
+}
+
+/// A value that is `null` where there is none: a key that is there in every document.
+struct OrNull<Value: Encodable>: Encodable {
+    var value: Value?
+
+    init(_ value: Value?) { self.value = value }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        if let value { try container.encode(value) } else { try container.encodeNil() }
     }
 }
 
@@ -80,7 +112,10 @@ extension LoadDocument {
     /// The counts that say something, a line each.
     var report: String {
         var lines = [
-            line("sent", "\(sent) queries in \(decimal(seconds)) seconds\(sendingFaults)"),
+            line(
+                "sent",
+                "\(sent) \(sent == 1 ? "query" : "queries") in \(decimal(seconds)) seconds"
+                    + sendingFaults),
             line(
                 "answered",
                 "\(answered): \(Int(answersPerSecond)) a second, \(decimal(meanOctets)) octets in the mean"
@@ -89,17 +124,23 @@ extension LoadDocument {
         if !codes.isEmpty { lines.append(line("codes", listed(codes))) }
         lines.append(line("lost", "\(lost)"))
         lines.append(line("wrong", "\(wrong)\(wrong > 0 ? ": " + listed(faults) : "")"))
-        if stray > 0 { lines.append(line("stray", "\(stray) answers that nobody waited for")) }
+        if stray > 0 {
+            lines.append(line("stray", "\(counted(stray, "answer")) that nobody waited for"))
+        }
         if truncated > 0 { lines.append(line("truncated", "\(truncated)")) }
         if connections > 0 {
-            lines.append(line("tcp", "\(connections) connections, \(failedConnections) failed"))
+            lines.append(
+                line("tcp", "\(counted(connections, "connection")), \(failedConnections) failed"))
         }
         if dropped > 0 {
-            lines.append(line("dropped", "\(dropped) answers found no room in the sockets here"))
+            lines.append(
+                line("dropped", "\(counted(dropped, "answer")) found no room in the sockets here"))
         }
         if unreachable > 0 {
             lines.append(
-                line("no way", "\(unreachable) times: \(unreachableReason ?? "unreachable")"))
+                line(
+                    "no way",
+                    "\(counted(unreachable, "time")): \(unreachableReason ?? "unreachable")"))
         }
         let latency = latencyMicroseconds
         if answered > 0 {
@@ -109,7 +150,7 @@ extension LoadDocument {
                     "50 % \(time(latency.p50)), 90 % \(time(latency.p90)), 99 % \(time(latency.p99)), "
                         + "99.9 % \(time(latency.p999)), longest \(time(latency.max))"))
         }
-        lines += limits.map { line("limit", $0) }
+        lines += limits.map { line("limit", $0.text) }
         return lines.joined()
     }
 
@@ -146,8 +187,9 @@ extension LoadDocument {
     }
 
     /// A time in the unit that people would say it in.
-    private func time(_ microseconds: Double) -> String {
-        switch microseconds {
+    private func time(_ measured: OrNull<Double>) -> String {
+        let microseconds = measured.value ?? 0
+        return switch microseconds {
         case ..<1_000: "\(decimal(microseconds))\(Self.joint)µs"
         case ..<1_000_000: "\(decimal(microseconds / 1_000))\(Self.joint)ms"
         default: "\(decimal(microseconds / 1_000_000))\(Self.joint)s"

@@ -223,7 +223,8 @@ struct Loader: Sendable {
             let loaded = load(&diagnostics)
             return (loaded, diagnostics)
         }
-        // Nobody is answered before the first one is done.
+        // Nobody is answered before the first one is done: it has no use for spare time, nor for time that
+        // workers leave.
         return try await isFirst
             ? NIOThreadPool.singleton.runIfActive(work) : SpareTime.run(work)
     }

@@ -146,6 +146,11 @@ actor Operations {
             isolation: StatusDocument.Isolation(
                 frozen: isolation.isFrozen, isolated: isolation.isIsolated,
                 failing: isolation.failing, origins: isolation.origins), state: state?.path ?? "",
+            reload: publication.reloadStart.map {
+                StatusDocument.Reload(
+                    since: $0.description,
+                    seconds: Int(max(0, (Timestamp.now() - $0).components.seconds)))
+            },
             totals: StatusReport.totals(of: pools), pools: pools, forced: report.forced,
             overrides: overrides.all.map { override in
                 var document = StatusDocument.Override(override)

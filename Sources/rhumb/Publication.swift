@@ -18,6 +18,10 @@ final class Publication: Sendable {
         /// What operators say, by the index of the address.
         var words: [Int: Verdict] = [:]
         var ramps = Ramps()
+        /// Since when the content is in force.
+        var contentTime = Timestamp.now()
+        /// Since when the next one is being made.
+        var reloadStart: Timestamp?
         /// What was made of all that.
         var snapshot: Snapshot
         var lastAnswers = LastAnswers()
@@ -53,6 +57,15 @@ final class Publication: Sendable {
 
     var content: Content { inForce.withLock { $0.content } }
 
+    /// Since when it is in force.
+    var contentTime: Timestamp { inForce.withLock { $0.contentTime } }
+
+    /// Since when the next content is being made, as long as that is so.
+    var reloadStart: Timestamp? {
+        get { inForce.withLock { $0.reloadStart } }
+        set { inForce.withLock { $0.reloadStart = newValue } }
+    }
+
     /// The newest snapshot, its health without what operators say, and what was answered before.
     var current: (snapshot: Snapshot, checked: HealthTable, lastAnswers: LastAnswers) {
         inForce.withLock { ($0.snapshot, $0.health, $0.lastAnswers) }
@@ -73,6 +86,7 @@ final class Publication: Sendable {
             $0.changes += 1
             if let content {
                 $0.content = content
+                $0.contentTime = .now()
                 $0.resolve()
                 $0.isProbed = true
             }

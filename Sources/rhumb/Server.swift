@@ -124,9 +124,12 @@ final class Server: Sendable {
         if let failure { throw failure }
     }
 
-    /// Takes up what was kept, runs the first round of probes, then answers.
+    /// Takes its ports, takes up what was kept, runs the first round of probes, then answers.
     private func start(_ loaded: Loaded) async throws {
+        // Where that can't be, nothing else was touched, and there is nothing else to say.
+        try transport.open()
         warnOfFileLimit(loaded)
+        if let refusal = await SpareTime.refusal() { logger.warning("\(refusal)") }
         try await operations.open(loader.path(loaded.settings.state))
         logger.info(
             "probing \(counted(loaded.probes.probeCount, "target")) before the first answer")
@@ -154,9 +157,9 @@ final class Server: Sendable {
     /// Reads all files again and puts them in force together, or changes nothing.
     private func reload(_ inForce: inout Loaded) async {
         logger.info("reloading")
-        publisher.isPreparing = true
-        let result = try? await loader.loadAside(after: inForce)
-        publisher.isPreparing = false
+        publication.reloadStart = .now()
+        defer { publication.reloadStart = nil }
+        let result = await aside("reload") { try await loader.loadAside(after: inForce) }
         guard let (loaded, diagnostics) = result else { return }
         log(diagnostics)
         guard let loaded else {
@@ -186,9 +189,11 @@ final class Server: Sendable {
         let files = loader.databaseFiles(inForce.settings)
         guard watch.isDue(files, inForce: inForce.databaseFiles, refused: inForce.refusedFiles)
         else { return }
-        publisher.isPreparing = true
-        let result = try? await loader.loadDatabasesAside(after: inForce)
-        publisher.isPreparing = false
+        publication.reloadStart = .now()
+        defer { publication.reloadStart = nil }
+        let result = await aside("new databases") {
+            try await loader.loadDatabasesAside(after: inForce)
+        }
         guard let (new, diagnostics) = result else { return }
         log(diagnostics)
         guard let new else {
@@ -205,6 +210,27 @@ final class Server: Sendable {
         if let replaced { logger.notice("\(replaced)\(new.treeSummary)") }
     }
 
+    /// What takes longer is told of: far more than a reload takes where nobody floods the server.
+    private static let longReload = Duration.seconds(5)
+
+    /// Makes what comes next, in the time that answering leaves.
+    ///
+    /// - Parameter what: is being made, for the log.
+    private func aside<Made>(_ what: String, _ make: () async throws -> Made) async -> Made? {
+        publisher.isPreparing = true
+        defer { publisher.isPreparing = false }
+        let time = publication.contentTime
+        return await withWord(after: Self.longReload) { [logger] passed in
+            logger.notice(
+                """
+                \(what): still compiling after \(durationText(passed)), in the time that answering leaves; \
+                the content of \(time) answers meanwhile
+                """)
+        } _: {
+            try? await make()
+        }
+    }
+
     private func log(_ diagnostics: Diagnostics) {
         for finding in diagnostics.sorted {
             let level: Logger.Level = finding.severity == .error ? .error : .warning
@@ -217,6 +243,9 @@ final class Server: Sendable {
 
     /// How long what is replaced is kept here: workers that wait look up every quarter of a second, and
     /// freeing hundreds of megabytes is not for a thread that answers, nor for one that it waits for.
+    ///
+    /// Workers without rest leave no time for it, as it is only memory that waits, and for the next reload at
+    /// the longest: that comes after it on the same thread, and is left some.
     private static let keepingTime = Duration.seconds(2)
 
     private func adopt(_ loaded: Loaded, _ inForce: inout Loaded) async {

@@ -5,6 +5,7 @@ import Authority
 import DNSWire
 import Geo
 import Glibc
+import Load
 import Settings
 import Steering
 
@@ -49,6 +50,7 @@ struct Simulate: AsyncParsableCommand {
     var against: String?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("How much may go elsewhere, as 5%.", valueName: "percent"),
         transform: percent)
     var maxMoved: Double?
@@ -154,25 +156,22 @@ struct Simulate: AsyncParsableCommand {
 
     private func readClients(_ file: String) throws -> [(client: Client, weight: Double)] {
         var diagnostics = Diagnostics()
-        var rows: [(client: Client, weight: Double)] = []
-        let text = readText(file, &diagnostics) ?? ""
-        for (index, line) in text.split(
-            omittingEmptySubsequences: false, whereSeparator: \.isNewline
-        ).enumerated() {
-            let words = line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" }
-            guard let first = words.first else { continue }
-            let weight = words.count == 2 ? Double(words[1]) ?? -1 : 1
-            guard words.count <= 2, weight >= 0, weight.isFinite,
-                let network = try? parseClient(String(first))
-            else {
-                diagnostics.error(
-                    at: SourcePosition(file: file, line: index + 1, column: 1),
-                    "a row is ADDRESS[/LENGTH] [WEIGHT], as 192.0.2.0/24 12.5")
-                continue
+        let format = RowFormat(
+            "row", form: "ADDRESS[/LENGTH] [WEIGHT]", example: "\"192.0.2.0/24 12.5\"")
+        let rows: [(client: Client, weight: Double)]? = readInput(file, &diagnostics).map {
+            format.read($0, file: inputName(file), &diagnostics) { row, diagnostics in
+                let network = readClient(row, 0, &diagnostics)
+                let weight = row.words.count == 2 ? Double(row.words[1]) ?? -1 : 1
+                guard weight >= 0, weight.isFinite else {
+                    diagnostics.error(
+                        at: row.position(of: 1),
+                        "\"\(row.words[1])\" is no weight; write a number from 0 on, as 12.5")
+                    return nil
+                }
+                return network.map { (client: Client($0), weight: weight) }
             }
-            rows.append((Client(network), weight))
         }
-        guard !diagnostics.hasErrors else {
+        guard let rows, !diagnostics.hasErrors else {
             report(diagnostics)
             throw ExitCode(1)
         }

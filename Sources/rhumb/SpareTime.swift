@@ -16,6 +16,16 @@ enum SpareTime {
         return pool
     }()
 
+    /// What to tell operators where the system lets its thread have no class of its own; nil where it does.
+    static func refusal() async -> String? {
+        guard let result = try? await run({ cln_use_spare_time() }), result < 0 else { return nil }
+        return
+            "reloads will compete with answering for the processors, as the system refuses their thread "
+            + "the idle class (sched_setscheduler: \(systemMessage(-result))); allow that call where calls "
+            + "are filtered (SystemCallFilter= of the systemd unit, seccomp profile of the container), "
+            + "then restart"
+    }
+
     /// Does work that may block and take long.
     ///
     /// Threads are of the class of the one that makes them (sched(7)), and whoever resumes a task may make one: so
@@ -28,7 +38,7 @@ enum SpareTime {
         let other = NIOThreadPool.singleton
         return try await withCheckedThrowingContinuation { continuation in
             pool.submit { state in
-                cln_use_spare_time()
+                _ = cln_use_spare_time()
                 let result = Result<Value, any Error> {
                     guard state == .active else { throw CancellationError() }
                     return try work()

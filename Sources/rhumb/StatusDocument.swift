@@ -13,6 +13,8 @@ struct StatusDocument: Codable {
     var isolation: Isolation
     /// Where state is kept.
     var state: String
+    /// The reload that is under way; missing while there is none.
+    var reload: Reload?
     /// What the pools below come to.
     var totals: Totals
     var pools: [Pool]
@@ -33,6 +35,11 @@ struct StatusDocument: Codable {
         /// How many of the origins that were up fail, in a freeze.
         var failing: Int
         var origins: Int
+    }
+
+    struct Reload: Codable {
+        var since: String
+        var seconds: Int
     }
 
     struct Totals: Codable {

@@ -37,6 +37,10 @@ struct StatusText {
         let zones = status.zones.prefix(3).map { "\($0.zone) \($0.serial)" }
         let more = status.zones.count > 3 ? ", and \(status.zones.count - 3) more" : ""
         lines.append("zones " + zones.joined(separator: ", ") + more)
+        if let reload = status.reload {
+            lines.append(
+                "reloading for \(span(reload.seconds)); what was in force before answers meanwhile")
+        }
         return lines
     }
 

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Authority
 import DNSWire
+import Load
 import Settings
 import Steering
 
@@ -16,7 +17,7 @@ struct Test: AsyncParsableCommand {
             while those that are named are down or degraded. \
             Where a draw decides, POOL|POOL names all that may come; servfail stands for that answer, \
             and several for pools that answer together. A pool's host may be named in place of the \
-            pool, as eu.lb.vendor.example. What follows a "#" is a comment.
+            pool, as eu.lb.vendor.example. What follows a "#" or ";" is a comment.
 
                 www.example.com  133.11.0.0/16  tokyo
                 www.example.com  133.11.0.0/16  singapore  down=tokyo
@@ -37,8 +38,8 @@ struct Test: AsyncParsableCommand {
             throw ExitCode(1)
         }
         var diagnostics = Diagnostics()
-        let rows = readText(file, &diagnostics).map {
-            readExpectations($0, file: file, loaded.content, &diagnostics)
+        let rows = readInput(file, &diagnostics).map {
+            readExpectations($0, file: inputName(file), loaded.content, &diagnostics)
         }
         guard let rows, !diagnostics.hasErrors else {
             report(diagnostics)
@@ -107,39 +108,56 @@ private struct Expectation {
 private func readExpectations(
     _ text: String, file: String, _ content: Content, _ diagnostics: inout Diagnostics
 ) -> [Expectation] {
-    var rows: [Expectation] = []
-    let pools = Set(content.steering.configuration.pools.map(\.name))
-    let hosts = Set(
-        content.steering.configuration.pools.flatMap(\.origins).compactMap(\.host))
-    for (index, line) in text.split(
-        omittingEmptySubsequences: false, whereSeparator: \.isNewline
-    ).enumerated() {
-        let words = line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" }
-        guard let first = words.first else { continue }
-        func position(_ word: Substring) -> SourcePosition {
-            SourcePosition(
-                file: file, line: index + 1,
-                column: line.utf8.distance(from: line.startIndex, to: word.startIndex) + 1)
+    let pools = content.steering.configuration.pools
+    let known = Destinations(
+        pools: Set(pools.map(\.name)), hosts: Set(pools.flatMap(\.origins).compactMap(\.host)))
+    let format = RowFormat(
+        "row", form: "NAME CLIENT POOL [down=POOL,...] [degraded=POOL,...] [resolver=ADDRESS]",
+        example: "\"www.example.com 192.0.2.0/24 tokyo\"")
+    return format.read(text, file: file, &diagnostics) { row, diagnostics in
+        let name = readName(row, 0, &diagnostics)
+        let client = readClient(row, 1, &diagnostics)
+        let expected = known.read(row, 2, &diagnostics)
+        guard let name, let client else { return nil }
+        var expectation = Expectation(
+            position: row.position(of: 0), name: name, client: Client(client), expected: expected,
+            down: [], degraded: [])
+        for (index, word) in row.words.enumerated().dropFirst(3) {
+            if !expectation.take(word) {
+                diagnostics.error(
+                    at: row.position(of: index),
+                    "\"\(word)\" is none of down=POOL,..., degraded=POOL,... and resolver=ADDRESS")
+            }
         }
-        guard words.count >= 3 else {
-            diagnostics.error(
-                at: position(first),
-                "a row is NAME CLIENT POOL [down=POOL,...]"
-                    + " [degraded=POOL,...] [resolver=ADDRESS]")
-            continue
+        return expectation
+    }
+}
+
+extension Expectation {
+    /// Takes a word after the third; false if it is none that there may be.
+    fileprivate mutating func take(_ word: Substring) -> Bool {
+        if word.hasPrefix("down=") {
+            down = listed(String(word.dropFirst(5)))
+        } else if word.hasPrefix("degraded=") {
+            degraded = listed(String(word.dropFirst(9)))
+        } else if word.hasPrefix("resolver="), let address = IPAddress(String(word.dropFirst(9))) {
+            client.resolver = address
+        } else {
+            return false
         }
-        guard let name = try? domainName(String(words[0])) else {
-            diagnostics.error(at: position(words[0]), "\"\(words[0])\" is not a domain name")
-            continue
-        }
-        guard let network = try? parseClient(String(words[1])) else {
-            diagnostics.error(
-                at: position(words[1]),
-                "\"\(words[1])\" is not a client; write ADDRESS or ADDRESS/LENGTH, as 192.0.2.0/24")
-            continue
-        }
+        return true
+    }
+}
+
+/// Where clients may be sent.
+private struct Destinations {
+    let pools: Set<String>
+    let hosts: Set<Name>
+
+    /// Reads what may come of a row, and reports what there is not.
+    func read(_ row: TextRow, _ index: Int, _ diagnostics: inout Diagnostics) -> Set<String> {
         let expected = Set(
-            words[2].split(separator: "|").map { word in
+            row.words[index].split(separator: "|").map { word in
                 let host = try? Name(word, origin: .root)
                 return host.map(hosts.contains) == true && !pools.contains(String(word))
                     ? host?.description ?? "" : String(word)
@@ -150,28 +168,9 @@ private func readExpectations(
         {
             let near = closestMatch(to: pool, among: Array(pools))
             diagnostics.error(
-                at: position(words[2]),
+                at: row.position(of: index),
                 "there is no pool \"\(pool)\"" + (near.map { "; did you mean \"\($0)\"?" } ?? ""))
         }
-        var row = Expectation(
-            position: position(first), name: name, client: Client(network), expected: expected,
-            down: [], degraded: [])
-        for word in words.dropFirst(3) {
-            if word.hasPrefix("down=") {
-                row.down = listed(String(word.dropFirst(5)))
-            } else if word.hasPrefix("degraded=") {
-                row.degraded = listed(String(word.dropFirst(9)))
-            } else if word.hasPrefix("resolver="),
-                let address = IPAddress(String(word.dropFirst(9)))
-            {
-                row.client.resolver = address
-            } else {
-                diagnostics.error(
-                    at: position(word),
-                    "\"\(word)\" is none of down=POOL,..., degraded=POOL,... and resolver=ADDRESS")
-            }
-        }
-        rows.append(row)
+        return expected
     }
-    return rows
 }

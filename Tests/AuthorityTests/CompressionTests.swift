@@ -126,6 +126,70 @@ private func packet(_ name: [UInt8]) -> [UInt8] {
         }
     }
 
+    @Test(
+        "an owner that stands in other records' data reads as what stands there",
+        arguments: UInt64(1)...4)
+    func ownersInData(seed: UInt64) {
+        var maker = NameMaker(random: SeededRandom(seed: seed))
+        var pointed = 0
+        for _ in 0..<500 {
+            let question = maker.name()
+            let query = packet(question)
+            var buffer = NameBuffer()
+            _ = buffer.load(query.span, at: 12)
+            let limit = query.count + Int.random(in: 100...1_500, using: &maker.random)
+            var space = [UInt8](repeating: 0xAA, count: limit)
+            var slot = space.mutableSpan
+            var writer = MessageWriter(
+                unsafe slot.mutableBytes, replyingTo: query.span, questionEnd: query.count,
+                limit: limit, reserving: 0)
+            writer.registerQuestion(buffer)
+            // All blocks in one place, as in a zone set.
+            var arena = [UInt8](repeating: 0, count: Int.random(in: 0...40, using: &maker.random))
+            let blocks = (0..<Int.random(in: 1...6, using: &maker.random)).map { _ in
+                let type = [RecordType.ns, .mx, .soa].randomElement(using: &maker.random)!
+                let (block, records) = maker.block(type)
+                arena += block
+                return (type, arena.count - block.count..<arena.count, records)
+            }
+            let address: [UInt8] = [0xC0, 0x0C, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 1]
+            let addressStart = arena.count
+            arena += address
+            var expected: [String] = []
+            for (type, range, records) in blocks {
+                // What does not fit may be pointed at all the same.
+                if writer.appendBlock(
+                    arena.span, from: range.lowerBound, count: range.count,
+                    records: records.count, layout: type.nameLayout,
+                    owner: MessageWriter.questionPointer, section: .answer)
+                {
+                    expected += records.map { "\(Name.presentation(ofWire: question)) \($0)" }
+                }
+                var position = range.lowerBound
+                while position < range.upperBound {
+                    let end =
+                        position + 12 + Int(arena[position + 11]) + Int(arena[position + 10]) << 8
+                    let start = position + 12 + (type == .mx ? 2 : 0)
+                    position = end
+                    var nameEnd = start
+                    while arena[nameEnd] != 0 { nameEnd += Int(arena[nameEnd]) + 1 }
+                    if writer.appendBlock(
+                        arena.span, from: addressStart, count: address.count, records: 1,
+                        layout: .none, ownerInData: start..<nameEnd + 1, section: .answer)
+                    {
+                        let name = Name.presentation(ofWire: Array(arena[start...nameEnd]))
+                        expected.append("\(name) 9 IN A 192.0.2.1")
+                        pointed += 1
+                    }
+                }
+            }
+            let length = writer.finish(flags: 0x8400, questions: 1)
+            let answer = TestAnswer(Array(space.prefix(length)))
+            #expect(answer?.answer.map { $0.lowercased() } == expected.map { $0.lowercased() })
+        }
+        #expect(pointed > 1_000)
+    }
+
     @Test("what lies past 16,384 octets is written without pointers to it")
     func farNames() throws {
         let question: [UInt8] = [3, 0x77, 0x77, 0x77, 0]

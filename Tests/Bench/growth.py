@@ -9,6 +9,7 @@ RULES_OF_ONE = 250   # a service takes 256
 POOLS_OF_ONE = 60    # a rule takes 64
 NETWORKS_OF_ONE = 10_000   # networks that a rule takes
 NETWORKS_OF_FILE = 250_000  # a file takes a million values
+LEAST = {"load": 5 / measure.TICK}  # seconds of CPU below which the kernel's tick decides how much they grew
 INTERVAL = 10        # seconds between two probes of an origin
 BASE = (17, 10_000)  # 2^17 networks at so many places, where it is not the database that grows
 LIMITS = """Where a series ends before 1,000,000: there can be 4,096 pools (`SteeringLimit`), of which one service comes to 3,600
@@ -209,20 +210,26 @@ def monitors(folder, seconds):
                          "µs CPU a query meanwhile, probes included", "wrong, lost"], rows), failed == 0
 
 
+def grown(key, before, now):
+    """The power of the size with which a figure grew between two points, (size, figures) each, as text."""
+    if not before or min(before[1][key], now[1][key]) < LEAST.get(key, 0): return "–"
+    return f"{round(tables.exponent([(size, figures[key]) for size, figures in (before, now)]), 1) + 0:.1f}"
+
+
 def run(folder, args, database):
     """All series in one table, each point with the power of its size with which it grew from the point before."""
     rows, done, well, faults, others = [], {}, True, [], []
     for point in points(args.database):
-        name = f"{point.series}, {point.size:,}"
+        name, began = f"{point.series}, {point.size:,}", time.monotonic()
         try:
             if time.monotonic() > args.deadline: raise measure.Failure("no time left (--minutes)")
             with tempfile.TemporaryDirectory(dir=folder) as own: one = measured(point, pathlib.Path(own), args.seconds)
         except measure.FAULTS as error:
             faults.append(f"{name}: {error}")
             continue
-        print(f"# growth: {name}: {one['instructions']:.0f} instructions, load {one['load']:.2f} s", file=sys.stderr, flush=True)
+        print(f"# growth: {name}: {one['instructions']:.0f} instructions, load {one['load']:.2f} s; took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
         before = done.get(point.series) if point.grows else None
-        power = lambda key: "–" if not before else f"{round(tables.exponent([(before[0], before[1][key]), (point.size, one[key])]), 1) + 0:.1f}"
+        power = lambda key: grown(key, before, (point.size, one))
         rows.append([point.series, f"{point.size:,}", point.note, f"{one['instructions']:,.0f}", f"{one['cost']:.2f}", f"{one['own']:.2f}",
                      f"{one['start']:.2f}", f"{one['load']:.2f}", power("load"), f"{one['memory']:.0f}", power("memory")])
         done[point.series] = (point.size, one)

@@ -112,6 +112,7 @@ def free_port(host="127.0.0.1"):
 class Server:
     """A server of its own folder and port on core 0; in a `with`, from its first answer on."""
     start_seconds = START_SECONDS
+    first_seconds = .02  # between queries that it may take before it is ready, and answer then
 
     def __init__(self, name, work, database):
         self.name, self.work, self.port, self.database = name, work, free_port(work.host), database
@@ -142,7 +143,7 @@ class Server:
                              env=self.environment())
         while True:
             with contextlib.suppress(OSError):
-                reply = self.ask(query(name, rtype), timeout=.02)
+                reply = self.ask(query(name, rtype), timeout=self.first_seconds)
                 if self.name == "echo" or reply[3] & 15 == (3 if expectation == "NXDOMAIN" else 0): break
             if time.monotonic() - began > self.start_seconds or self.process.poll() is not None:
                 raise Failure(f"{self.name} does not answer: {self.output().strip() or 'it says nothing'}")
@@ -224,13 +225,14 @@ class Server:
         user, kernel = [after - so_far for after, so_far in zip(cpu(self.process.pid), before)]
         if not output.strip(): raise Failure(f"rhumb load against {self.name}: {errors.strip()}")
         result = json.loads(output)
+        if result["failure"] and not result["answered"]: raise Failure(f"rhumb load against {self.name}: {result['failure']}")
         answered = result["answered"] or 1e-9  # so that who does not answer is told by the cost
         return {"user": user * 1e6 / answered, "kernel": kernel * 1e6 / answered, "cost": (user + kernel) * 1e6 / answered,
                 "others": max(0, others - user - kernel) / elapsed, "answers": result["answers_per_second"],
                 "wrong": result["wrong"],
                 # What came and found no room in the generator's sockets was not lost by the server.
-                "lost": max(0, result["lost"] - result["dropped"]), "dropped": result["dropped"], "unsent": result["unsent"] + result["late"], "p50": result["latency_microseconds"]["p50"],
-                "p99": result["latency_microseconds"]["p99"], "failed": result["failed_connections"]}
+                "lost": max(0, result["lost"] - result["dropped"]), "dropped": result["dropped"], "unsent": result["unsent"] + result["late"], "p50": result["latency_microseconds"]["p50"] or 0,
+                "p99": result["latency_microseconds"]["p99"] or 0, "failed": result["failed_connections"]}
 
 
 def distance(one, other):

@@ -32,9 +32,35 @@ def put(document, name, text):
 
     One that has no such place is an error: a table that nobody reads is worse than a failure.
     """
-    pattern = re.compile(rf"(<!-- bench {re.escape(name)} -->\n).*?(<!-- /bench -->)", re.DOTALL)
-    if not pattern.search(document): raise NoPlace(f"it has no line <!-- bench {name} --> with <!-- /bench --> below it")
-    return pattern.sub(lambda match: match[1] + "\n" + text.strip() + "\n\n" + match[2], document, count=1)
+    start, end = place(document, name)
+    return f"{document[:start]}\n{text.strip()}\n\n{document[end:]}"
+
+
+def between(document, name):
+    """What stands there."""
+    start, end = place(document, name)
+    return document[start:end]
+
+
+def place(document, name):
+    """Where that is."""
+    found = re.search(rf"<!-- bench {re.escape(name)} -->\n(.*?)<!-- /bench -->", document, re.DOTALL)
+    if not found: raise NoPlace(f"it has no line <!-- bench {name} --> with <!-- /bench --> below it")
+    return found.span(1)
+
+
+def size(text, servers):
+    """How many rounds a table is of, by the line above it (0 if that tells none), and which of the servers it has."""
+    rounds = re.search(r"of (\d+) rounds|rounds: (\d+)", text)
+    cells = {cell.strip() for line in text.splitlines() if line.startswith("|") for cell in line.split("|")}
+    return int(rounds[1] or rounds[2]) if rounds else 0, [server for server in servers if server in cells]
+
+
+def less(text, before):
+    """What a table has less than the one before, in words; none if nothing."""
+    count = lambda table: sum(line.startswith("|") for line in table.splitlines())
+    words = [(size(text, ())[0], size(before, ())[0], "rounds"), (count(text), count(before), "lines")]
+    return ", ".join(f"{now} {what}, not {then}" for now, then, what in words if now < then)
 
 
 def exponent(points):

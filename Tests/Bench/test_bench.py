@@ -1,9 +1,14 @@
 """Tests of what scripts/bench computes itself: python3 Tests/Bench/test_bench.py"""
-import contextlib, io, ipaddress, os, pathlib, struct, subprocess, sys, tempfile, types, unittest
+import contextlib, importlib.machinery, importlib.util, io, ipaddress, os, pathlib, re, shutil, struct, subprocess, sys, tempfile, types, unittest
+import unittest.mock
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import callgrind, chart, geodata, growth, measure, peers, tables, turns, upheaval, workloads
+
+loader = importlib.machinery.SourceFileLoader("bench", str(peers.ROOT / "scripts/bench"))
+bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", loader))
+loader.exec_module(bench)
 
 PROFILE = """version: 1
 fn=answer
@@ -39,6 +44,16 @@ class Tables(unittest.TestCase):
     def test_all_tables_have_a_place_in_the_document(self):
         document = (peers.ROOT / "docs/performance.md").read_text()
         for name in (*workloads.ALONE, "variants", "databases", "reload", "start", "counts", "growth", "machine"): tables.put(document, name, "")
+
+    def test_a_table_tells_its_rounds_and_servers(self):
+        rounds = [{("rhumb", "geo"): {"others": 0}}] * 3
+        rows = tables.table(["server", "cost"], [["rhumb", 1], ["knot", 2]])
+        self.assertEqual(tables.size(turns.remark(rounds) + rows, peers.SERVERS), (3, ["rhumb", "knot"]))
+        self.assertEqual(tables.size(tables.dated("rounds: 12; others") + rows, ["nsd"]), (12, []))
+        for number in (1, 5):
+            noisy = [{("rhumb", "geo"): {"others": .5}}] * number
+            with contextlib.redirect_stderr(io.StringIO()): self.assertEqual(tables.size(turns.remark(noisy), []), (number, []))
+        self.assertEqual(tables.size("", peers.SERVERS), (0, []))
 
     def test_powers(self):
         self.assertAlmostEqual(tables.exponent([(10, 7), (100, 70), (1000, 700)]), 1)
@@ -97,9 +112,9 @@ class Turns(unittest.TestCase):
         self.assertNotIn("not quiet", measure.noise([.01, .05, .9]))
         self.assertIn("**not quiet**: others took 50% of the core, 90% at the most", measure.noise([.01, .5, .9]))
 
-    def take(self, fails):
+    def take(self, fails, deadline=float("inf")):
         """Two rounds of three servers, of whom one fails in a round."""
-        chosen = types.SimpleNamespace(rounds=2, seconds=1, deadline=float("inf"))
+        chosen = types.SimpleNamespace(rounds=2, seconds=1, deadline=deadline)
         asked = []
 
         class Server:
@@ -116,11 +131,8 @@ class Turns(unittest.TestCase):
 
             def measure(self, seconds, beside): return {"others": 0, "cost": 1, "wrong": 0, "lost": 0}
 
-        before, measure.Server = measure.Server, Server
-        try:
+        with unittest.mock.patch.object(measure, "Server", Server):
             return turns.take_turns([(name, types.SimpleNamespace(name="static")) for name in ("echo", "rhumb", "nsd")], chosen, None)
-        finally:
-            measure.Server = before
 
     def test_a_server_that_fails_is_left_out_and_named(self):
         for number in (1, 2):
@@ -128,6 +140,14 @@ class Turns(unittest.TestCase):
             self.assertEqual([[name for name, _ in one] for one in rounds], [["echo", "rhumb"]] * 2)
             self.assertEqual(faults, ["static, nsd: no answer"])
         with self.assertRaises(measure.Failure): self.take(("rhumb", 2))
+
+    def test_rounds_for_which_there_was_no_time_are_told(self):
+        rounds, _, faults = self.take(None, deadline=0)
+        self.assertEqual((len(rounds), faults), (1, ["1 of 2 rounds: no time left (--minutes)"]))
+
+    def test_a_bar_is_as_long_as_the_tables_median(self):
+        rounds = [{"key": {"cost": cost, "user": own, "kernel": cost - own}} for cost, own in ((3, 1), (5, .5), (4, 2))]
+        self.assertEqual(turns.bar("rhumb", rounds, "key"), ("rhumb", 3, 1))
 
 
 class Calls(unittest.TestCase):
@@ -143,16 +163,98 @@ class Calls(unittest.TestCase):
                                     (["--into", str(text)], "no line <!-- bench static -->"), (["--into", f"{folder}/none.md"], "No such file"),
                                     (["--database", f"{folder}/none.mmdb"], "No such file"), (["--database", str(text)], "named *.mmdb"),
                                     (["--database", str(other)], "no MaxMind database")):
-                done = subprocess.run([peers.ROOT / "scripts/bench", "--no-build", *words], capture_output=True, text=True, timeout=60)
+                done = subprocess.run([peers.ROOT / "scripts/bench", "--no-build", *words], capture_output=True, text=True, timeout=300)
                 self.assertEqual(done.returncode, 2, words)
                 self.assertIn(expected, done.stderr)
-            done = subprocess.run([peers.ROOT / "scripts/count", "--no-build", "statik"], capture_output=True, text=True, timeout=60)
+            # A document with more in it than the run would give.
+            text.write_text("<!-- bench machine -->\n<!-- /bench -->\n<!-- bench static -->\n3 of 8 rounds were quiet\n\n| echo |\n<!-- /bench -->\n")
+            bench = [peers.ROOT / "scripts/bench", "static", "--no-build", "--into", text, "--rounds", "7", "--servers", "rhumb"]
+            done = subprocess.run(bench, capture_output=True, text=True, timeout=300)
+            self.assertEqual(done.returncode, 2)
+            for words in ("static: 8 rounds, not 7", "static: echo", "--smaller"): self.assertIn(words, done.stderr)
+            done = subprocess.run([peers.ROOT / "scripts/count", "--no-build", "statik"], capture_output=True, text=True, timeout=300)
             self.assertEqual((done.returncode, "no kind has 'statik'" in done.stderr), (2, True))
 
+    def test_a_table_that_is_less_than_the_one_before_is_told(self):
+        before = "6 of 6 rounds were quiet\n\n| a |\n| --- |\n| 1 |\n| 2 |\n"
+        for now, expected in ((before, ""), (before.replace("6", "8"), ""), (before.replace("6", "5"), "5 rounds, not 6"),
+                              (before.replace("| 2 |\n", ""), "3 lines, not 4"), ("", "0 rounds, not 6, 0 lines, not 4")):
+            self.assertEqual(tables.less(now, before), expected)
+        self.assertEqual(tables.less(before, ""), "")
+
+    def test_what_was_not_built_is_told_at_once(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for path in ("scripts/bench", "scripts/count", *(f"Tests/Bench/{path.name}" for path in pathlib.Path(__file__).parent.glob("*.py"))):
+                (copy := pathlib.Path(folder, path)).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(peers.ROOT / path, copy)
+            for words, products in ((["scripts/bench", "static", "--servers", "rhumb"], "rhumb and Echo"), (["scripts/count"], "Counts")):
+                done = subprocess.run([pathlib.Path(folder, words[0]), *words[1:], "--no-build"], capture_output=True, text=True, timeout=300)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(f"no release build of {products}; leave --no-build out", done.stderr)
+
+    def test_help_has_all_works(self):
+        text = subprocess.run([peers.ROOT / "scripts/bench", "--help"], capture_output=True, text=True, timeout=300).stdout
+        for name in bench.WORKS: self.assertTrue(re.search(rf"(^|[ ,]){name}\b", text, re.MULTILINE), name)
+
     def test_help_fits_a_terminal(self):
-        text = subprocess.run([peers.ROOT / "scripts/bench", "--help"], capture_output=True, text=True, timeout=60,
+        text = subprocess.run([peers.ROOT / "scripts/bench", "--help"], capture_output=True, text=True, timeout=300,
                               env=os.environ | {"COLUMNS": "80"}).stdout
         self.assertTrue(all(len(line) <= 80 for line in text.splitlines()), max(text.splitlines(), key=len))
+
+
+class Summary(unittest.TestCase):
+    def run_jobs(self, *jobs):
+        """The summary of a run of these works, and what stands in the document."""
+        with tempfile.TemporaryDirectory() as folder:
+            document = pathlib.Path(folder, "text.md")
+            document.write_text("".join(f"<!-- bench {name} -->\nold\n<!-- /bench -->\n" for name in ("static", "geo", "big", "machine")))
+            args = types.SimpleNamespace(into=document, json=None, svg=None, deadline=float("inf"), smaller=False, minutes=1, servers=["rhumb"])
+            with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
+                well = bench.run(args, list(jobs))
+            return well, said.getvalue().partition("# summary")[2], document.read_text()
+
+    def test_what_was_interrupted_is_named_and_what_was_done_is_written(self):
+        def interrupted(): raise KeyboardInterrupt
+
+        well, summary, text = self.run_jobs(("static", lambda: tables.Result("new")), ("geo", interrupted), ("big", interrupted))
+        self.assertFalse(well)
+        for line in (r"static .* done", r"geo .* interrupted", r"big .* not begun"): self.assertRegex(summary, line)
+        self.assertRegex(text, r"bench static -->\n\nnew\n\n<(.|\n)*bench geo -->\nold\n<(.|\n)*Last written on .* \(static\), on")
+
+    def test_a_work_that_fails_leaves_its_table_and_the_others_go_on(self):
+        def failing(): raise measure.Failure("no answer")
+
+        well, summary, text = self.run_jobs(("static", failing), ("geo", lambda: tables.Result("new")))
+        self.assertFalse(well)
+        for line in (r"static .* no answer", r"geo .* done"): self.assertRegex(summary, line)
+        self.assertRegex(text, r"bench static -->\nold\n<(.|\n)*bench geo -->\n\nnew\n")
+        self.assertTrue(self.run_jobs(("static", lambda: tables.Result("new")))[0])
+
+
+class Reloads(unittest.TestCase):
+    def test_a_reload_counts_as_one_under_load_only_if_it_ended_there(self):
+        with tempfile.TemporaryDirectory() as folder:
+            output, reloads = pathlib.Path(folder, "output"), []
+            output.write_text("")
+
+            def send_signal(_):
+                reloads.append(True)
+                if len(reloads) == 2: watch.ended.wait(60)  # the load ends before this reload
+                output.write_text("reloaded \n" * len(reloads))
+
+            server = types.SimpleNamespace(folder=pathlib.Path(folder), process=types.SimpleNamespace(pid=0, send_signal=send_signal))
+            watch, used = upheaval.Reloads(server, []), iter(range(1_000))
+            watch.check = lambda: None
+            with unittest.mock.patch.object(measure, "cpu", lambda _: [next(used)]), \
+                    unittest.mock.patch.object(upheaval, "write_generation", lambda *_: None), watch:
+                while len(reloads) < 2: watch.ended.wait(.001)
+            self.assertEqual((len(watch.seconds), watch.cut), (1, 1))
+
+    def test_no_reload_begins_before_the_load(self):
+        watch = upheaval.Reloads(types.SimpleNamespace(process=types.SimpleNamespace(pid=0)), [])
+        watch.check = lambda: watch.ended.wait(.05)
+        with unittest.mock.patch.object(measure, "cpu", lambda _: [0]), watch: pass
+        self.assertEqual((watch.generation, watch.seconds, watch.cut), (0, [], 0))
 
 
 class Messages(unittest.TestCase):
@@ -194,6 +296,10 @@ class Growth(unittest.TestCase):
         self.assertEqual(len(growth.of_overrides(1_000, None).files["geo/overrides.yaml"]), 1_001)
         self.assertEqual(lines(growth.of_monitors(1_000, 9), "zones/geo.yaml").count("addresses:"), 1_000)
 
+    def test_a_power_is_told_of_what_the_clock_can_tell(self):
+        grown = lambda few, many, key="load": growth.grown(key, few and (10, {key: few}), (100, {key: many}))
+        self.assertEqual((grown(None, 1), grown(.02, .5), grown(.5, .01)), ("–", "–", "–"))
+        self.assertEqual((grown(.2, 2.), grown(.2, .2), grown(.2, .199), grown(1, 10, "memory")), ("1.0", "0.0", "0.0", "1.0"))
 
     def test_networks_leave_others_between_them(self):
         networks = [ipaddress.ip_network(text) for text in geodata.every_other(10_000)]

@@ -37,6 +37,7 @@ def take_turns(entries, args, database, checked=()):
                   f"wrong {one['wrong']}, lost {one['lost']}", file=sys.stderr, flush=True)
         rounds.append(results)
     if not entries: raise measure.Failure("; ".join(faults))
+    if len(rounds) < args.rounds: faults.append(f"{args.rounds - len(rounds)} of {args.rounds} rounds: no time left (--minutes)")
     return rounds, checks, faults
 
 
@@ -75,6 +76,12 @@ def columns(rounds, kept, key):
             f"{failed[0]}, {failed[1]}", sum(failed))
 
 
+def bar(name, kept, key):
+    """For the chart: (name, kernel, own), as long as the table's median of the cost, with the table's median of its own part."""
+    cost, own = [statistics.median(r[key][what] for r in kept) for what in ("cost", "user")]
+    return name, cost - own, own
+
+
 # MARK: - Works
 
 def about(work, database):
@@ -98,7 +105,7 @@ def beside_others(work, args, database):
         rows.append([name, *cost, ratio(kept, key, ("echo", work.name)), ratio(kept, key, ("gdnsd", work.name)),
                      f"{1e6 / middle(key, 'cost'):,.0f}", failed, f"{started[0]:.2f}", f"{started[1]:.2f}",
                      f"{started[2]:.0f} ({started[3]:.0f})", *([checks.get(key, "–")] if checks else [])])
-        bars.append((name, middle(key, "kernel"), middle(key, "user")))
+        bars.append(bar(name, kept, key))
     title = f"{work.name}: {about(work, database)}"
     text = f"### {title}\n\n" + remark(rounds, faults) + tables.table(
         ["server", "µs CPU a query (least–most)", "own", "kernel", "× echo", "× gdnsd", "answers/s of a core", "wrong, lost",
@@ -116,7 +123,7 @@ def variants(works, args, database):
         cost, failed, number = columns(rounds, kept, key)
         if name == "rhumb" and number: well = False
         rows.append([f"{work.name}: {work.about}", name, *cost, ratio(kept, key, (name, "geo")), failed, checks.get(key, "–")])
-        if name == "rhumb": bars.append((work.name, statistics.median(r[key]["kernel"] for r in kept), statistics.median(r[key]["user"] for r in kept)))
+        if name == "rhumb": bars.append(bar(work.name, kept, key))
     text = remark(rounds, faults) + tables.table(
         ["work", "server", "µs CPU a query (least–most)", "own", "kernel", "× geo of the same server", "wrong, lost", "nearest"], rows)
     return tables.Result(text, well, ("Rhumb: variants of the geo mix", bars) if bars else None, rounds, faults)
@@ -124,11 +131,13 @@ def variants(works, args, database):
 
 def databases(work, args, paths):
     """What each database costs until the first answer, beside gdnsd, with one list of rules over six sites."""
-    rows, faults = [], []
+    rows, faults, rounds = [], [], args.rounds
     for path in paths:
         found = {name: [] for name in args.servers if name in ("rhumb", "gdnsd")}
         for number in range(args.rounds):
-            if number and time.monotonic() > args.deadline: break
+            if number and time.monotonic() > args.deadline:
+                rounds = min(rounds, number)
+                break
             for name in list(found):
                 try:
                     with measure.Server(name, work, path) as server:
@@ -143,6 +152,6 @@ def databases(work, args, paths):
             most = max(start["seconds"] for start in starts)
             rows.append([path.stem, name, f"{middle('seconds'):.2f} ({most:.2f})", f"{middle('cpu'):.2f}", f"{middle('private'):.0f}"])
             print(f"# databases: {path.stem}, {name}: {middle('cpu'):.2f} s", file=sys.stderr, flush=True)
-    text = tables.dated(f"starts of each: {args.rounds}") + "".join(f"Not measured: {fault.splitlines()[0]}\n\n" for fault in faults) + tables.table(
+    text = tables.dated(f"rounds: {rounds}") + "".join(f"Not measured: {fault.splitlines()[0]}\n\n" for fault in faults) + tables.table(
         ["database", "server", "first answer s: median (most)", "CPU s", "private MB"], rows)
     return tables.Result(text, faults=faults)

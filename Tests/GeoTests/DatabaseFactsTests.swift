@@ -130,6 +130,6 @@ struct DatabaseFactsTests {
         let error = #expect(throws: GeoError.self) {
             try Geography(database: database).compile(networks: []) { _, _ in 0 }
         }
-        #expect(error?.message.contains("by renaming") == true)
+        #expect(error?.message.contains("rename that into place") == true)
     }
 }

@@ -42,6 +42,7 @@ struct LimitTests {
     struct Row: CustomTestStringConvertible, Sendable {
         let what: String
         var rate: Double? = 1_000
+        var isTCP = false
         let result: @Sendable (inout LoadResult) -> Void
         /// What each begins with.
         let limits: [String]
@@ -106,17 +107,62 @@ struct LimitTests {
         Row(
             what: "none answered", rate: nil, result: { ($0.lost, $0.answered) = (10_000, 0) },
             limits: ["no answer came: is it a DNS server, and does the network let UDP through?"]),
+        Row(
+            what: "silent from a moment on", rate: nil,
+            result: {
+                ($0.answered, $0.lost, $0.lostByLastAnswer) = (6_000, 140, 2)
+                $0.lastAnswer = 3.21
+            },
+            limits: [
+                "no answer since 3.2 s: the server has ended or hangs, or the way to it is cut. It "
+                    + "answered 1869 queries a second until then, and none of 138 after; the "
+                    + "load's rate counts all 10.0 seconds"
+            ]),
+        Row(
+            what: "silent at a rate",
+            result: {
+                ($0.answered, $0.lost, $0.lastAnswer) = (6_000, 4_000, 6)
+            }, limits: ["no answer since 6.0 s"]),
+        Row(
+            what: "silent for less than answers are waited for", rate: nil,
+            result: { ($0.answered, $0.lost, $0.lastAnswer) = (9_000, 100, 9.1) }, limits: []),
+        Row(
+            what: "two lost one after the other", rate: nil,
+            result: {
+                ($0.answered, $0.lost, $0.lostByLastAnswer, $0.lastAnswer) = (9_000, 12, 10, 7.5)
+            }, limits: []),
+        Row(
+            what: "nothing asked for long, so nothing answered",
+            result: { ($0.answered, $0.sent, $0.lastAnswer) = (2, 2, 5) }, limits: []),
+        Row(
+            what: "TCP, mostly at work itself", rate: nil, isTCP: true,
+            result: { $0.waited = 4.9 },
+            limits: ["this side, it seems: it waited for answers for 49 % of the time"]),
+        Row(
+            what: "TCP, mostly waiting", rate: nil, isTCP: true, result: { $0.waited = 5.1 },
+            limits: []),
+        Row(
+            what: "refused", rate: nil,
+            result: {
+                ($0.sent, $0.answered, $0.seconds) = (3, 0, 0)
+                $0.failure = LoadError(
+                    "UDP", ECONNREFUSED, LoadPlan(server: IPAddress("::1")!, port: 1))
+            }, limits: []),
     ]
 
     @Test("what kept a load from its rate is told in plain words", arguments: rows)
     func limits(row: Row) throws {
         var plan = LoadPlan(server: try #require(IPAddress("::1")), port: 53)
         plan.rate = row.rate
+        plan.overTCP = row.isTCP
         var result = LoadResult()
         (result.sent, result.answered, result.seconds) = (10_000, 10_000, 10)
         row.result(&result)
         let limits = result.limits(of: plan)
         #expect(limits.count == row.limits.count, "\(limits)")
-        for (limit, start) in zip(limits, row.limits) { #expect(limit.hasPrefix(start)) }
+        for (limit, start) in zip(limits, row.limits) {
+            #expect(limit.text.hasPrefix(start))
+            #expect((limit.side == .client) == start.hasPrefix("this side"))
+        }
     }
 }

@@ -16,6 +16,7 @@ struct QuestionTests {
         let text = """
             www.example.com A
             # nothing
+            ;www.example.org A
             example.com. TYPE257 answer   # and why
 
             nowhere.example.com\tAAAA NXDOMAIN\r
@@ -31,13 +32,45 @@ struct QuestionTests {
     }
 
     @Test(
-        "a line that is no question is reported with its place and what one looks like",
-        arguments: ["www.example.com", "www..example.com A", "a.example ABC", "a.example A MAYBE"])
-    func reportsLines(line: String) {
+        "of a line that is no question each field at fault is named, with its cure",
+        arguments: [
+            (
+                "www.example.com",
+                ["1: error: TYPE is missing; a question is NAME TYPE [EXPECTATION]"]
+            ),
+            ("a.example A ANSWER 1", ["20: error: \"1\" is too much; a question is"]),
+            ("www..example.com A", ["1: error: \"www..example.com\": two dots in a row"]),
+            ("a.example ABC", ["11: error: \"ABC\" is not a record type; write one as A"]),
+            (
+                "a.example A MAYBE",
+                ["13: error: no answer is expected to be \"MAYBE\"; write KNOWN"]
+            ),
+            (
+                "a.example A anwser",
+                ["13: error: no answer is expected to be \"anwser\"; did you mean \"ANSWER\"?"]
+            ),
+            (
+                "..  ABC MAYBE",
+                ["1: error: \"..\"", "5: error: \"ABC\"", "9: error: no answer is expected"]
+            ),
+        ])
+    func reportsLines(line: String, faults: [String]) {
         var diagnostics = Diagnostics()
         #expect(Question.read("a.example A\n\(line)", file: "q", &diagnostics).count == 1)
-        let text = diagnostics.sorted.map(\.description).joined()
-        #expect(text.hasPrefix("q:2:1: error: a question is NAME TYPE [EXPECTATION]"))
+        let texts = diagnostics.sorted.map(\.description)
+        #expect(texts.count == faults.count, "\(texts)")
+        for (text, fault) in zip(texts, faults) { #expect(text.hasPrefix("q:2:" + fault)) }
+    }
+
+    @Test("a file without questions is an error")
+    func noQuestions() {
+        var diagnostics = Diagnostics()
+        #expect(Question.read("; none\n", file: "q", &diagnostics).isEmpty)
+        #expect(
+            diagnostics.sorted.map(\.description)
+                == [
+                    "q: error: no questions in it; write one a line, as \"www.example.com A ANSWER\""
+                ])
     }
 }
 
@@ -79,13 +112,34 @@ struct FileTests {
     }
 
     @Test(
-        "a line that is no client is reported with its place and what one looks like",
-        arguments: ["a.example", "192.0.2.1/24", "192.0.2.0/33", "::1 ::2", "0.0.0.0/0", "::/0"])
-    func reportsClients(line: String) {
+        "of a line that is no client it is said why, and what to write",
+        arguments: [
+            ("a.example", "1: error: \"a.example\": no address or network; write one as 192.0.2.1"),
+            (
+                "192.0.2.1/24",
+                "1: error: \"192.0.2.1/24\": the bits after the length have to be zero; "
+                    + "write 192.0.2.0/24"
+            ),
+            (
+                "192.0.2.0/33",
+                "1: error: \"192.0.2.0/33\": the length of an IPv4 network is 1 to 32"
+            ),
+            ("::/129", "1: error: \"::/129\": the length of an IPv6 network is 1 to 128"),
+            ("::/", "1: error: \"::/\": the length of an IPv6 network is 1 to 128"),
+            ("::/+1", "1: error: \"::/+1\": the length of an IPv6 network is 1 to 128"),
+            ("::/99999999999999999999", "1: error: \"::/99999999999999999999\": the length of an"),
+            ("::1 ::2", "5: error: \"::2\" is too much; a client is ADDRESS[/LENGTH]"),
+            (
+                "0.0.0.0/0",
+                "1: error: \"0.0.0.0/0\": who discloses no bit is answered as the resolver"
+            ),
+            ("::1/0", "1: error: \"::1/0\": who discloses no bit is answered as the resolver"),
+        ])
+    func reportsClients(line: String, fault: String) {
         var diagnostics = Diagnostics()
         #expect(ClientList.read("::1\n\(line)\n", file: "c", &diagnostics).count == 1)
-        let text = diagnostics.sorted.map(\.description).joined()
-        #expect(text.hasPrefix("c:2:1: error: a client is ADDRESS[/LENGTH], as 192.0.2.1"))
+        let texts = diagnostics.sorted.map(\.description)
+        #expect(texts.count == 1 && texts[0].hasPrefix("c:2:" + fault), "\(texts)")
     }
 
     @Test("a file without clients is an error: else nothing would be disclosed")

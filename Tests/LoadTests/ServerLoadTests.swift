@@ -46,7 +46,7 @@ import Transport
         plan.seconds = 0.3
         plan.patienceMilliseconds = 3_000
         change(&plan)
-        let result = try runLoad(plan, QueryList(questions, clients: clients))
+        let result = runLoad(plan, QueryList(questions, clients: clients))
         server.stop()
         return (result, server.counters)
     }

@@ -15,16 +15,15 @@ import Testing
     }
 
     private static func run(
-        _ plan: (UInt16) -> LoadPlan, until isStopped: () -> Bool = { false },
+        _ plan: (UInt16) -> LoadPlan, names: [String] = ["a.example.", "b.example.", "c.example."],
+        until isStopped: () -> Bool = { false },
         _ behaviour: @escaping Responder.Behaviour
     ) throws -> (load: LoadResult, responder: Responder.Counts) {
         let responder = try Responder(stream: true, behaviour)
         responder.start()
         defer { responder.stop() }
-        let questions = try ["a.example.", "b.example.", "c.example."].map {
-            Question(try Name($0), .a)
-        }
-        let result = try runLoad(plan(responder.port), QueryList(questions), until: isStopped)
+        let questions = try names.map { Question(try Name($0), .a) }
+        let result = runLoad(plan(responder.port), QueryList(questions), until: isStopped)
         return (result, responder.stop())
     }
 
@@ -194,10 +193,57 @@ import Testing
     func nobodyThere() throws {
         let port = try Responder { _, _ in [] }.port
         let list = QueryList([Question(.root, .ns)])
-        let error = #expect(throws: LoadError.self) {
-            try runLoad(Self.plan(port, seconds: 30), list)
-        }
+        let load = runLoad(Self.plan(port, seconds: 30), list)
         #expect(
-            error?.description.hasPrefix("127.0.0.1:\(port): connect: Connection refused") == true)
+            load.failure?.description.hasPrefix("127.0.0.1:\(port): connect: Connection refused")
+                == true)
+        #expect(load.answered == 0 && load.sent == 0 && load.seconds < 20)
+    }
+
+    @Test("as many queries as there may be are written while their answers are read")
+    func manyInFlight() throws {
+        let long = String(repeating: String(repeating: "x", count: 49) + ".", count: 5)
+        var asked = 0
+        // Asked before the connection, before the round, and after it.
+        let isThird = {
+            asked += 1
+            return asked > 2
+        }
+        let (load, responder) = try Self.run(
+            { port in
+                var plan = Self.plan(port, seconds: 60)
+                plan.inFlight = LoadPlan.inFlight.upperBound
+                plan.patienceMilliseconds = 60_000
+                return plan
+            }, names: [long], until: isThird
+        ) { _, query in
+            // Longer than the buffers between the two hold of so many.
+            [.init(message: plainAnswer(query) + [UInt8](repeating: 0, count: 1_000))]
+        }
+        #expect(load.sent == UInt64(LoadPlan.inFlight.upperBound))
+        #expect(load.answered == load.sent && load.lost == 0 && load.failedConnections == 0)
+        #expect(responder.received == LoadPlan.inFlight.upperBound)
+    }
+
+    @Test("a loop that waits says so, and one whose server ceases to answer when that was")
+    func sides() throws {
+        let (slow, _) = try Self.run({ Self.plan($0) }) { _, query in
+            [.init(message: plainAnswer(query), afterMilliseconds: 2)]
+        }
+        #expect(slow.waited > 0 && slow.waited <= slow.seconds && slow.lastAnswer != nil)
+        #expect(slow.limits(of: Self.plan(1)) == [])
+        let plan = { (port: UInt16) in
+            var plan = Self.plan(port, seconds: 1.5)
+            plan.patienceMilliseconds = 300
+            return plan
+        }
+        let (ceased, _) = try Self.run(plan) { number, query in
+            number < 70
+                ? [.init(message: plainAnswer(query))]
+                : []
+        }
+        #expect(ceased.wentSilent(plan(1)))
+        let limits = ceased.limits(of: plan(1))
+        #expect(limits.count == 1 && limits[0].text.hasPrefix("no answer since "))
     }
 }

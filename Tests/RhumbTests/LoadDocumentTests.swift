@@ -1,5 +1,6 @@
 // What a load prints for people.
 
+import Foundation
 import Load
 import Testing
 
@@ -24,7 +25,7 @@ import Testing
         let limit =
             "the server, or the way to it: it answered 90 of the 200 queries a second that were"
         #expect(
-            LoadDocument(result, limits: ["\(limit) wanted"]).report == """
+            LoadDocument(result, limits: [LoadLimit(.server, "\(limit) wanted")]).report == """
                 sent      1000 queries in 10.0 seconds, 400 of them late, 1000 could not be sent
                           in time
                 answered  900: 90 a second, 75.0 octets in the mean
@@ -62,5 +63,71 @@ import Testing
                 wrong     0
 
                 """)
+    }
+
+    @Test("of one there is one")
+    func one() {
+        var result = LoadResult()
+        (result.sent, result.stray, result.connections, result.dropped) = (1, 1, 1, 1)
+        (result.unreachable, result.unreachableReason) = (1, "No route to host")
+        #expect(
+            LoadDocument(result, limits: []).report == """
+                sent      1 query in 0.0 seconds
+                answered  0: 0 a second, 0.0 octets in the mean
+                lost      0
+                wrong     0
+                stray     1 answer that nobody waited for
+                tcp       1 connection, 0 failed
+                dropped   1 answer found no room in the sockets here
+                no way    1 time: No route to host
+
+                """)
+    }
+
+    @Test("for programs the same keys are always there, null where nothing was answered")
+    func json() throws {
+        let nothing = try keys(LoadDocument(LoadResult(), limits: []))
+        let none = ["p50", "p90", "p99", "p999", "max"].allSatisfy { key in
+            (nothing["latency_microseconds"] as? [String: Any])?[key] is NSNull
+        }
+        #expect(none && nothing["last_answer_seconds"] is NSNull && nothing["failure"] is NSNull)
+        var result = LoadResult()
+        (result.sent, result.answered) = (2, 1)
+        result.latencies.add(nanoseconds: 25_000)
+        let limits = [LoadLimit(.client, "here"), LoadLimit(.server, "there")]
+        let found = try keys(LoadDocument(result, limits: limits))
+        #expect(Set(found.keys) == Set(nothing.keys))
+        #expect((found["latency_microseconds"] as? [String: Double])?["p50"] == 25)
+        #expect(
+            found["limits"] as? [[String: String]] == [
+                ["side": "client", "text": "here"], ["side": "server", "text": "there"],
+            ])
+    }
+
+    private func keys(_ document: LoadDocument) throws -> [String: Any] {
+        let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(document))
+        return try #require(object as? [String: Any])
+    }
+}
+
+@Suite struct LoadServerTests {
+    @Test(
+        "what is no server's address is told what is wrong with it",
+        arguments: [
+            ("127.0.0.1:99999", "\"99999\" is not a port; one is from 1 to 65535"),
+            ("127.0.0.1:", "\"\" is not a port"), ("[::1]:x", "\"x\" is not a port"),
+            ("127.0.0.1:0", "no server has port 0"), ("[::1", "the bracket is not closed"),
+            ("[::1]53", "\"53\" is neither nothing nor a port; write [::1] or [::1]:53"),
+            ("[127.0.0.1]:53", "\"127.0.0.1\" is not an IPv6 address, which brackets are for"),
+            ("[]", "\"\" is not an IPv6 address"), ("::1]:53", "\"::1]:53\" is not an address"),
+            ("256.0.0.1", "\"256.0.0.1\" is not an address"),
+            ("1:2:3", "\"1:2:3\" is not an address"),
+            ("ns1.example", "a server is an address, not a name"),
+            ("localhost:53", "a server is an address, not a name"), ("", "\"\" is not an address"),
+            ("0.0.0.0", "this stands for all addresses"),
+        ])
+    func refuses(text: String, fault: String) {
+        let error = #expect(throws: (any Error).self) { _ = try serverAddress(text) }
+        #expect(error.map { "\($0)".hasPrefix(fault) } == true, "\(error.map { "\($0)" } ?? "")")
     }
 }

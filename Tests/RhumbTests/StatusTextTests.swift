@@ -80,6 +80,16 @@ struct StatusTextTests {
         #expect(text.contains("\n\(lines)\n"), "\(text)")
     }
 
+    @Test("a reload that is under way is told, within 80 columns")
+    func reload() {
+        var status = status([])
+        #expect(!StatusText(isColoured: false).text(status).contains("reloading"))
+        status.reload = .init(since: "2026-11-22T13:00:00Z", seconds: 273_600)
+        let lines = StatusText(isColoured: false).text(status).split(separator: "\n")
+        #expect(lines[3] == "reloading for 3d4h; what was in force before answers meanwhile")
+        #expect(lines[3].count <= 80)
+    }
+
     @Test("an operator's word is told once for the addresses of an origin, within 80 columns")
     func folded() {
         let word: (inout StatusDocument.Address) -> Void = {

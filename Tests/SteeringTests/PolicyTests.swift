@@ -86,6 +86,72 @@ struct ProximityTests {
         #expect(order([(50, 50), (10, 21), (10, 21), (10, 20)]) == [3, 1, 2, 0])
     }
 
+    @Test("cosines rank as distances do, also where pools share places", arguments: 0..<20)
+    func cosines(seed: Int) throws {
+        var random = SeededGenerator(UInt64(seed) &* 0x9E37_79B9 + 11)
+        var served = 0
+        for _ in 0..<300 {
+            // Few cities, so that many share one; now and then some a centimetre apart.
+            var cities = (0..<Int.random(in: 1...14, using: &random)).map { _ in
+                Coordinates(
+                    latitude: .random(in: -90...90, using: &random),
+                    longitude: .random(in: -180...180, using: &random))
+            }
+            if Bool.random(using: &random) {
+                cities.append(cities[0])
+                cities[0].latitude += 1e-7 * (cities[0].latitude > 0 ? -1 : 1)
+            }
+            let points = cities.map(SurfacePoint.init)
+            var candidates = (0..<Int.random(in: 1...24, using: &random)).map { _ in
+                // Services have several places, or none.
+                let count = [1, 1, 1, 0, 2, 3].randomElement(using: &random) ?? 1
+                return Policy.Candidate(
+                    sites: (0..<count).map { _ in
+                        .init(
+                            point: Int.random(in: 0..<9, using: &random) == 0
+                                ? nil : points.randomElement(using: &random))
+                    }, bias: 0)
+            }
+            Policy.linkTwins(&candidates)
+            for number in 0..<4 {
+                let client =
+                    number == 0
+                    ? points[0]
+                    : SurfacePoint(
+                        Coordinates(
+                            latitude: .random(in: -90...90, using: &random),
+                            longitude: .random(in: -180...180, using: &random)))
+                var distances: [(kilometres: Double, index: Int)] = []
+                for (index, candidate) in candidates.enumerated() {
+                    let points = candidate.sites.compactMap(\.point)
+                    let least = points.map { client.distanceKilometres(to: $0) }.min()
+                    if let least { distances.append((least, index)) }
+                }
+                distances.sort { $0 < $1 }
+                let expected = distances.prefix(Policy.rankedPools).map(\.index)
+                #expect(
+                    Policy.proximity.order(candidates, Policy.Client(point: client)) == expected)
+                if rankByCosine(candidates, client).order != nil { served += 1 }
+            }
+        }
+        // Services that have one of several places in common are near ties still.
+        #expect(served > 100)
+    }
+
+    @Test("pools of one city don't cost distances")
+    func twins() {
+        let cities = [(50.11, 8.68), (39.04, -77.49), (50.11, 8.68), (50.11, 8.68)]
+        var candidates = cities.map {
+            Policy.Candidate(
+                sites: [.init(point: SurfacePoint(Coordinates(latitude: $0.0, longitude: $0.1)))],
+                bias: 0)
+        }
+        let client = SurfacePoint(Self.here)
+        #expect(rankByCosine(candidates, client).order == nil)
+        Policy.linkTwins(&candidates)
+        #expect(rankByCosine(candidates, client).order == [0, 2, 3, 1])
+    }
+
     @Test("pools without a location come last, and are not at 0,0")
     func missingPoolLocation() {
         let atNull = Coordinates(latitude: 0, longitude: 0)

@@ -102,6 +102,7 @@ import Testing
         let any = ListenAddress(address: try #require(IPAddress("127.0.0.1")), port: 0)
         let listener = OpenSocket(try .tcp(any, timeoutMilliseconds: 60_000))
         let port = listener.bound.port
+        try listener.listen()
         try connectFirst(port)
         let server = try TCPServer(
             sockets: [listener], limits: TransportLimits(),

@@ -172,5 +172,48 @@ import Transport
         #expect(next.bindOrConnect(address.address, address.port, connects: false) == 0)
         server.stop()
         #expect(throws: TransportError.startedBefore) { try server.start() }
+        #expect(throws: TransportError.startedBefore) { try server.open() }
+    }
+
+    @Test("from open to start queries wait, TCP clients are refused, and the port is taken")
+    func opened() throws {
+        let address = try #require(ListenAddress("127.0.0.1:0"))
+        let publisher = SnapshotPublisher(emptySnapshot())
+        let server = DNSServer(listen: [address], workers: 2, publisher: publisher)
+        try server.open()
+        defer { server.stop() }
+        let client = try TestSocket.connected(
+            to: "127.0.0.1", port: server.port, stream: false)
+        client.send(query(id: 7))
+        let early = try TestSocket(stream: true)
+        #expect(early.bindOrConnect(address.address, server.port, connects: true) != 0)
+        try server.start()
+        #expect(isRefusal(try #require(client.receive()), of: 7))
+        _ = try connect(to: server)
+        let second = DNSServer(listen: server.boundAddresses, workers: 1, publisher: publisher)
+        #expect(
+            throws: TransportError.cannotListen(
+                server.boundAddresses[0], .tcp, call: "bind", code: EADDRINUSE)
+        ) { try second.open() }
+    }
+
+    @Test("a server that is only open is noticed by the next, and its stop frees its port")
+    func openedTwice() throws {
+        let address = try #require(ListenAddress("127.0.0.1:0"))
+        let publisher = SnapshotPublisher(emptySnapshot())
+        let first = DNSServer(listen: [address], workers: 1, publisher: publisher)
+        try first.open()
+        let bound = first.boundAddresses
+        let second = DNSServer(listen: bound, workers: 1, publisher: publisher)
+        #expect(
+            throws: TransportError.cannotListen(bound[0], .udp, call: "bind", code: EADDRINUSE)
+        ) { try second.open() }
+        try first.start()
+        first.stop()
+        let third = DNSServer(listen: bound, workers: 1, publisher: publisher)
+        try third.open()
+        third.stop()
+        let free = try TestSocket(stream: false)
+        #expect(free.bindOrConnect(bound[0].address, bound[0].port, connects: false) == 0)
     }
 }

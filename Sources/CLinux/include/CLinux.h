@@ -59,7 +59,8 @@ void cln_begin_thread(const char *name);
 
 /// From here on the calling thread, and each that it makes, has next to nothing of a core that others want, and whoever
 /// wakes up has the core at once (SCHED_IDLE, sched(7)). Without privileges there is no way back.
-void cln_use_spare_time(void);
+/// Returns 0, or a negative errno where the system refuses, which filters of system calls make it do.
+int cln_use_spare_time(void);
 
 /// Gives freed memory back to the system.
 void cln_trim_memory(void);

@@ -41,8 +41,29 @@ public struct Policy: Sendable, Hashable, CustomStringConvertible {
         /// One for a pool, one for each pool of a service.
         var sites: [Site]
         var bias: Int
+        /// Whether one before it has the same places, and the next that has; see `linkTwins`.
+        fileprivate(set) var isTwin = false
+        fileprivate(set) var nextTwin: Int?
+
+        init(sites: [Site], bias: Int) {
+            self.sites = sites
+            self.bias = bias
+        }
 
         var hasLocation: Bool { sites.contains { $0.point != nil } }
+    }
+
+    /// Links candidates that are at the same places, as pools of one city are: they are as far from
+    /// everybody.
+    static func linkTwins(_ candidates: inout [Candidate]) {
+        var last: [[SurfacePoint?]: Int] = [:]
+        for index in candidates.indices {
+            let places = candidates[index].sites.map(\.point)
+            if let before = last.updateValue(index, forKey: places) {
+                candidates[before].nextTwin = index
+                candidates[index].isTwin = true
+            }
+        }
     }
 
     /// A pool as policies see it.

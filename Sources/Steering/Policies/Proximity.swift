@@ -40,14 +40,9 @@ private func orderByDistance(
     guard let client = client.point else { return Array(candidates.indices) }
     var bound = unplaced
     if candidates.allSatisfy({ $0.bias == 0 }) {
-        // Cosines rank like distances and cost a tenth, but for near ties.
-        var few = FewLeast()
-        for index in candidates.indices {
-            let cosine = largestCosine(candidates[index], client)
-            if cosine > unplaced { few.insert(-cosine, index) }
-        }
-        if few.areApart(by: cosineMargin) { return few.all }
-        bound = -few.bound - cosineMargin
+        let ranked = rankByCosine(candidates, client)
+        if let order = ranked.order { return order }
+        bound = ranked.bound
     }
     var few = FewLeast()
     for index in candidates.indices
@@ -61,6 +56,37 @@ private func orderByDistance(
         few.insert(biasedDistance(distance, bias: candidates[index].bias), index)
     }
     return few.all
+}
+
+/// Ranks without a bias: cosines rank like distances and cost a tenth, but for near ties.
+///
+/// - Returns: nil for the order where there are some, and what the cosines of the nearest aren't below.
+func rankByCosine(
+    _ candidates: [Policy.Candidate], _ client: SurfacePoint
+) -> (order: [Int]?, bound: Double) {
+    var few = FewLeast()
+    for index in candidates.indices where !candidates[index].isTwin {
+        let cosine = largestCosine(candidates[index], client)
+        if cosine > unplaced { few.insert(-cosine, index) }
+    }
+    return (
+        few.areApart(by: cosineMargin) ? withTwins(few.all, candidates) : nil,
+        -few.bound - cosineMargin
+    )
+}
+
+/// Behind each the others of its places, which are as near and go by file order.
+private func withTwins(_ order: [Int], _ candidates: [Policy.Candidate]) -> [Int] {
+    var result: [Int] = []
+    result.reserveCapacity(Policy.rankedPools)
+    for first in order {
+        var next: Int? = first
+        while let index = next, result.count < Policy.rankedPools {
+            result.append(index)
+            next = candidates[index].nextTwin
+        }
+    }
+    return result
 }
 
 private func largestCosine(_ candidate: Policy.Candidate, _ client: SurfacePoint) -> Double {
