@@ -13,13 +13,7 @@ enum DatabaseMetadata {
 
     /// Whether the metadata state a search tree, and one that can lie in the file before them; nil if the
     /// file can't be read or has no metadata, which the library tells well.
-    static func treeFits(inFile path: String) -> Bool? {
-        // Safe: the string is passed terminated.
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        let size = Int(lseek(descriptor, 0, SEEK_END))
-        guard size > 0 else { return nil }
+    static func treeFits(_ descriptor: Int32, octets size: Int) -> Bool? {
         let start = max(0, size - maximumLength)
         var octets = [UInt8](repeating: 0, count: size - start)
         let count = unsafe octets.withUnsafeMutableBytes { buffer in

@@ -7,17 +7,36 @@
 
 internal import Glibc
 
-/// An open file at one moment.
+/// A file at one moment.
 struct FileState: BitwiseCopyable {
     let octets: Int64
+    /// Whether it is a file of octets: no pipe to wait for, no directory.
+    let isRegular: Bool
+    private let device: UInt64
+    private let node: UInt64
     /// When the content was written, or somebody says it was.
     private let seconds: Int
     private let nanoseconds: Int
 
+    /// Of an open file.
     init?(_ descriptor: Int32) {
         var status = stat()
         // Safe: `status` outlives the call.
         guard unsafe fstat(descriptor, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    /// Of what a name leads to.
+    init?(path: String) {
+        var status = stat()
+        // Safe: the path is passed terminated, and `status` outlives the call.
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    private init(_ status: stat) {
+        isRegular = status.st_mode & S_IFMT == S_IFREG
+        (device, node) = (UInt64(status.st_dev), UInt64(status.st_ino))
         octets = Int64(status.st_size)
         seconds = Int(status.st_mtim.tv_sec)
         nanoseconds = Int(status.st_mtim.tv_nsec)
@@ -27,4 +46,7 @@ struct FileState: BitwiseCopyable {
     func hasContent(of before: FileState) -> Bool {
         octets == before.octets && seconds == before.seconds && nanoseconds == before.nanoseconds
     }
+
+    /// Whether both are of one file, whatever was written into it.
+    func isOfFile(of other: FileState) -> Bool { device == other.device && node == other.node }
 }

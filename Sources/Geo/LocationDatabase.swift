@@ -51,30 +51,13 @@ internal import Glibc
     ///
     /// - Parameter kinds: what it may be; another kind is an error that says so (`isOtherKind`).
     public init(path: String, _ kinds: Set<Kind> = Kind.places) throws(GeoError) {
-        if DatabaseMetadata.treeFits(inFile: path) == false {
-            throw Self.damaged(path, "its metadata state no search tree that fits into the file")
-        }
-        // Safe: the path lives through the call.
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            let systemError = errno
-            throw GeoError(
-                path: path, Self.message(status: MMDB_FILE_OPEN_ERROR, systemError: systemError))
-        }
-        // Before anything of it is read.
-        guard let opened = FileState(descriptor) else {
+        let (descriptor, opened) = try Self.open(path)
+        let handle: UnsafeMutablePointer<MMDB_s>
+        do throws(GeoError) {
+            unsafe handle = try Self.map(path, opened)
+        } catch {
             close(descriptor)
-            throw GeoError(
-                path: path, Self.message(status: MMDB_FILE_OPEN_ERROR, systemError: EIO))
-        }
-        let handle = UnsafeMutablePointer<MMDB_s>.allocate(capacity: 1)
-        // Safe: the path lives through the call, and the handle is only read if the call succeeded.
-        let status = unsafe MMDB_open(path, UInt32(MMDB_MODE_MMAP), handle)
-        guard status == MMDB_SUCCESS else {
-            let systemError = errno
-            close(descriptor)
-            unsafe handle.deallocate()
-            throw GeoError(path: path, Self.message(status: status, systemError: systemError))
+            throw error
         }
         do throws(GeoError) {
             // Safe: opened above; the mapping has `file_size` octets and lives until `deinit`.
@@ -111,6 +94,48 @@ internal import Glibc
             unsafe handle.deallocate()
             throw error
         }
+    }
+
+    /// Opens the file and looks whether the library can be given it.
+    ///
+    /// - Returns: the descriptor, and the file as it was before anything of it was read.
+    private static func open(_ path: String) throws(GeoError) -> (Int32, FileState) {
+        // Not to wait for a writer if it is a pipe.
+        // Safe: the path lives through the call.
+        let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0, let opened = FileState(descriptor) else {
+            throw GeoError(path: path, message(status: MMDB_FILE_OPEN_ERROR, systemError: errno))
+        }
+        guard opened.isRegular else {
+            close(descriptor)
+            throw GeoError(path: path, "is not a regular file; give an unpacked .mmdb file")
+        }
+        if DatabaseMetadata.treeFits(descriptor, octets: Int(opened.octets)) == false {
+            close(descriptor)
+            throw damaged(path, "its metadata state no search tree that fits into the file")
+        }
+        return (descriptor, opened)
+    }
+
+    /// Has the library map the file, which takes a name alone: so it is seen to that it still leads there.
+    private static func map(
+        _ path: String, _ opened: FileState
+    ) throws(GeoError) -> UnsafeMutablePointer<MMDB_s> {
+        let handle = UnsafeMutablePointer<MMDB_s>.allocate(capacity: 1)
+        // Safe: the path lives through the call, and the handle is only read if the call succeeded.
+        let status = unsafe MMDB_open(path, UInt32(MMDB_MODE_MMAP), handle)
+        guard status == MMDB_SUCCESS else {
+            let systemError = errno
+            unsafe handle.deallocate()
+            throw GeoError(path: path, message(status: status, systemError: systemError))
+        }
+        guard let mapped = FileState(path: path), mapped.isOfFile(of: opened) else {
+            // Safe: opened above and not used after.
+            unsafe MMDB_close(handle)
+            unsafe handle.deallocate()
+            throw GeoError(path: path, "was replaced while it was opened; load it once more")
+        }
+        return unsafe handle
     }
 
     /// Opens the database to use among several: City before Country, then the one built last.

@@ -58,7 +58,8 @@ extension LoadResult {
     /// What lies with the server.
     private func theirs(_ plan: LoadPlan) -> String? {
         if answered == 0, sent > 0, !isDropping {
-            return "no answer came: is it a DNS server, and does the network let "
+            return
+                "no answer came from \(plan.endpoint): is it a DNS server, and does the network let "
                 + "\(plan.overTCP ? "TCP" : "UDP") through?"
         }
         if let lastAnswer, wentSilent(plan) {

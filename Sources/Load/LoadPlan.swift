@@ -38,6 +38,11 @@ public struct LoadPlan: Sendable {
         self.port = port
     }
 
+    /// Address and port of the server, as `[::1]:53`.
+    var endpoint: String {
+        server.family == .ipv6 ? "[\(server)]:\(port)" : "\(server):\(port)"
+    }
+
     /// How many queries each UDP socket may have on their way: all of them together as many as the plan
     /// says, shared as equally as whole numbers are.
     var shares: [Int] {
@@ -52,8 +57,7 @@ public struct LoadError: Error, CustomStringConvertible {
     public let description: String
 
     init(_ text: String, _ plan: LoadPlan) {
-        let server = plan.server.family == .ipv6 ? "[\(plan.server)]" : "\(plan.server)"
-        description = "\(server):\(plan.port): \(text)"
+        description = "\(plan.endpoint): \(text)"
     }
 
     /// - Parameters:

@@ -167,7 +167,11 @@ private struct Converter {
         guard remaining > 0, depth < Limit.depth else {
             if !failed {
                 diagnostics.error(
-                    at: position, "nested or repeated too much; is an alias inside itself?")
+                    at: position,
+                    depth < Limit.depth
+                        ? "more than \(Limit.values) values, those of aliases (*name) counted each time; "
+                            + "spread them over several files"
+                        : "nested more than \(Limit.depth) levels deep; is an alias inside itself?")
             }
             failed = true
             return value(.null)

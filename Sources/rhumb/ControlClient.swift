@@ -52,11 +52,20 @@ struct ControlClient {
                     : "\(path): \(systemMessage(errno))")
         }
         var answer: [UInt8] = []
+        var hasWaited = false
         var part = [UInt8](repeating: 0, count: 64 << 10)
         while answer.count <= ControlLimit.answer {
             // Safe: the array outlives the call, which is given its length.
             let count = unsafe read(descriptor, &part, part.count)
             if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN, !hasWaited {
+                hasWaited = true
+                printError(
+                    "rhumb: \(path): no answer for \(Self.patience) s; waiting \(Self.longPatience) s more"
+                )
+                setTimeout(SO_RCVTIMEO, Self.longPatience, on: descriptor)
+                continue
+            }
             guard count > 0 else { break }
             answer += part[..<count]
             if answer.last == UInt8(ascii: "\n") { return answer }
@@ -64,8 +73,18 @@ struct ControlClient {
         throw StateError("\(path): the server has not answered; its log may say why")
     }
 
-    /// A server that works answers at once; one that puts a word in force waits for its disk.
-    private static let patience = timeval(tv_sec: 30, tv_usec: 0)
+    /// In seconds, until it is said that there is a wait: a server that works answers at once.
+    private static let patience = 2
+    /// And then: one that puts a word in force waits for its disk.
+    private static let longPatience = 28
+
+    /// Has a call on a socket wait for no more than so many seconds.
+    private func setTimeout(_ option: Int32, _ seconds: Int, on descriptor: Int32) {
+        var time = timeval(tv_sec: seconds, tv_usec: 0)
+        // Safe: the value outlives the call, which is given its size.
+        _ = unsafe setsockopt(
+            descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
+    }
 
     private func connect() throws(StateError) -> Int32 {
         guard path.utf8.count <= ControlLimit.path else {
@@ -81,12 +100,8 @@ struct ControlClient {
         let descriptor = socket(
             AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw StateError("no socket: \(systemMessage(errno))") }
-        var patience = Self.patience
-        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-            // Safe: the value outlives the call, which is given its size.
-            _ = unsafe setsockopt(
-                descriptor, SOL_SOCKET, option, &patience, socklen_t(MemoryLayout<timeval>.size))
-        }
+        setTimeout(SO_SNDTIMEO, Self.patience + Self.longPatience, on: descriptor)
+        setTimeout(SO_RCVTIMEO, Self.patience, on: descriptor)
         // Safe: the value outlives the call, which is given its size.
         let isConnected = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {

@@ -74,12 +74,25 @@ private func decoded(
     _ name: String, _ diagnostics: inout Diagnostics, _ read: () throws(FileError) -> [UInt8]
 ) -> String? {
     do {
-        if let text = String(validating: try read(), as: UTF8.self) { return text }
-        diagnostics.error(at: SourcePosition(file: name), "not UTF-8; save the file as UTF-8 text")
+        let octets = try read()
+        if let text = String(validating: octets, as: UTF8.self) { return text }
+        diagnostics.error(
+            at: positionOutsideUTF8(octets, name), "not UTF-8; save the file as UTF-8 text")
     } catch {
         diagnostics.error(at: SourcePosition(file: name), "not readable: \(error.explanation)")
     }
     return nil
+}
+
+/// Where octets cease to be UTF-8.
+private func positionOutsideUTF8(_ octets: [UInt8], _ name: String) -> SourcePosition {
+    var decoder = UTF8()
+    var rest = octets.makeIterator()
+    var (line, column) = (1, 1)
+    while case .scalarValue(let scalar) = decoder.decode(&rest) {
+        (line, column) = scalar == "\n" ? (line + 1, 1) : (line, column + UTF8.width(scalar))
+    }
+    return SourcePosition(file: name, line: line, column: column)
 }
 
 /// The machine's name, for `id.server`.

@@ -154,6 +154,9 @@ struct Simulate: AsyncParsableCommand {
             snapshot.steering, service: snapshot.service(of: inquiry.lookup))
     }
 
+    /// So that the sum of all rows is a number.
+    private static let maximumWeight = 1e15
+
     private func readClients(_ file: String) throws -> [(client: Client, weight: Double)] {
         var diagnostics = Diagnostics()
         let format = RowFormat(
@@ -162,14 +165,19 @@ struct Simulate: AsyncParsableCommand {
             format.read($0, file: inputName(file), &diagnostics) { row, diagnostics in
                 let network = readClient(row, 0, &diagnostics)
                 let weight = row.words.count == 2 ? Double(row.words[1]) ?? -1 : 1
-                guard weight >= 0, weight.isFinite else {
+                guard (0...Self.maximumWeight).contains(weight) else {
                     diagnostics.error(
                         at: row.position(of: 1),
-                        "\"\(row.words[1])\" is no weight; write a number from 0 on, as 12.5")
+                        "\"\(row.words[1])\" is no weight; write a number from 0 to 1e15, as 12.5")
                     return nil
                 }
                 return network.map { (client: Client($0), weight: weight) }
             }
+        }
+        if let rows, !rows.isEmpty, rows.allSatisfy({ $0.weight == 0 }) {
+            diagnostics.error(
+                at: SourcePosition(file: inputName(file)),
+                "all weights are 0, so there is nothing to take shares of; give a row another")
         }
         guard let rows, !diagnostics.hasErrors else {
             report(diagnostics)

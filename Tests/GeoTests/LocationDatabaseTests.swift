@@ -2,6 +2,7 @@
 
 import DNSWire
 import Geo
+import Glibc
 import Testing
 
 @Suite("location database")
@@ -194,6 +195,20 @@ struct LocationDatabaseTests {
             #expect(error?.message.contains("use a City or Country database") == true)
             #expect(error?.path == file.path)
         }
+    }
+
+    @Test(
+        "what is no file of octets is refused and not waited for", .timeLimit(.minutes(1)),
+        arguments: ["a pipe", "a directory", "a pipe behind a link"])
+    func irregular(what: String) throws {
+        let place = TemporaryFile([])
+        let path = what.hasSuffix("link") ? place.path + ".pipe" : place.path
+        #expect(unsafe unlink(place.path) == 0)
+        #expect(unsafe what == "a directory" ? mkdir(path, 0o700) == 0 : mkfifo(path, 0o600) == 0)
+        if path != place.path { #expect(unsafe symlink(path, place.path) == 0) }
+        defer { _ = unsafe remove(path) }
+        let error = #expect(throws: GeoError.self) { try LocationDatabase(path: place.path) }
+        #expect(error?.message == "is not a regular file; give an unpacked .mmdb file")
     }
 
     @Test("of several databases the newest City one is used, other kinds are passed over")

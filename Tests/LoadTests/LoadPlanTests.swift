@@ -106,7 +106,9 @@ struct LimitTests {
             result: { ($0.lost, $0.answered) = (2_000, 8_000) }, limits: []),
         Row(
             what: "none answered", rate: nil, result: { ($0.lost, $0.answered) = (10_000, 0) },
-            limits: ["no answer came: is it a DNS server, and does the network let UDP through?"]),
+            limits: [
+                "no answer came from [::1]:53: is it a DNS server, and does the network let UDP through?"
+            ]),
         Row(
             what: "silent from a moment on", rate: nil,
             result: {

@@ -145,7 +145,7 @@ import Testing
         #expect(responder.received == inFlight)
         #expect(load.seconds >= 0.1 && load.latencies.count == 0)
         let words = load.limits(of: Self.plan(1))
-        #expect(words.count == 1 && words[0].text.hasPrefix("no answer came"))
+        #expect(words.count == 1 && words[0].text.hasPrefix("no answer came from 127.0.0.1:"))
     }
 
     @Test("an open loop sends what is due, answered or not", arguments: [true, false])

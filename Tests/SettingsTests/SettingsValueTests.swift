@@ -76,6 +76,10 @@ struct SettingsValueTests {
             let deep = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
             #expect(parse("a: " + deep).findings.count == 1)
         }
+        let deep = String(repeating: "[", count: 50) + String(repeating: "]", count: 50)
+        #expect(
+            parse("a: " + deep).findings
+                == ["f:1:43: error: nested more than 40 levels deep; is an alias inside itself?"])
         let doubling = (1...60).map { "a\($0): &a\($0) [*a\($0 - 1), *a\($0 - 1)]\n" }.joined()
         let (root, findings) = parse("a0: &a0 x\n" + doubling)
         #expect(root == nil)
@@ -83,6 +87,9 @@ struct SettingsValueTests {
         let wide = Array(repeating: "*a", count: 31).joined(separator: ", ")
         let few = parse("a: &a [x, x]\nb: [\(wide)]\nc: \"*.apps\" # *\n")
         #expect(few.root != nil && few.findings == [])
+        let long = Array(repeating: "x", count: 33_000).joined(separator: ", ")
+        let many = parse("a: &a [\(long)]\nb: [\(wide)]\n").findings
+        #expect(many.count == 1 && many[0].contains("more than 1000000 values, those of aliases"))
     }
 
     @Test("keys made of aliases cost no more than a finding")
