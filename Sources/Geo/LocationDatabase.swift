@@ -103,18 +103,20 @@ internal import Glibc
         // Not to wait for a writer if it is a pipe.
         // Safe: the path lives through the call.
         let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0, let opened = FileState(descriptor) else {
+        guard descriptor >= 0 else {
             throw GeoError(path: path, message(status: MMDB_FILE_OPEN_ERROR, systemError: errno))
         }
-        guard opened.isRegular else {
-            close(descriptor)
-            throw GeoError(path: path, "is not a regular file; give an unpacked .mmdb file")
+        let fault: GeoError
+        if let opened = FileState(descriptor), opened.isRegular {
+            if DatabaseMetadata.treeFits(descriptor, octets: Int(opened.octets)) != false {
+                return (descriptor, opened)
+            }
+            fault = damaged(path, "its metadata state no search tree that fits into the file")
+        } else {
+            fault = GeoError(path: path, "is not a regular file; give an unpacked .mmdb file")
         }
-        if DatabaseMetadata.treeFits(descriptor, octets: Int(opened.octets)) == false {
-            close(descriptor)
-            throw damaged(path, "its metadata state no search tree that fits into the file")
-        }
-        return (descriptor, opened)
+        close(descriptor)
+        throw fault
     }
 
     /// Has the library map the file, which takes a name alone: so it is seen to that it still leads there.

@@ -239,6 +239,11 @@ extension Alone {
             let adopted = Journal()
             await checker.replace(
                 [fresh, edited, moved], base: HealthTable(count: 4), adopt: { adopted.add($0) })
+            // What is edited is asked at once, and not waited for.
+            let start = ContinuousClock.now
+            while good.connections < 3, .now - start < .seconds(8) {
+                try await Task.sleep(for: .milliseconds(2))
+            }
             #expect(good.connections == 3 && other.connections == 2)
             #expect(adopted.updates.map(\.table.verdicts) == [[.up, .up, .unknown, .up]])
             let after = await checker.states()
