@@ -245,7 +245,7 @@ final class Server: Sendable {
     /// freeing hundreds of megabytes is not for a thread that answers, nor for one that it waits for.
     ///
     /// Workers without rest leave no time for it, as it is only memory that waits, and for the next reload at
-    /// the longest: that comes after it on the same thread, and is left some.
+    /// the longest: that is left some, and it has its part.
     private static let keepingTime = Duration.seconds(2)
 
     private func adopt(_ loaded: Loaded, _ inForce: inout Loaded) async {

@@ -9,13 +9,6 @@ import NIOPosix
 /// Whoever wakes up has the core at once. Where there is nearly nothing left because all cores answer, workers
 /// leave it some of their time (`SnapshotPublisher.isPreparing`).
 enum SpareTime {
-    /// One thread, as a thread of this kind stays of this kind.
-    private static let pool: NIOThreadPool = {
-        let pool = NIOThreadPool(numberOfThreads: 1)
-        pool.start()
-        return pool
-    }()
-
     /// What to tell operators where the system lets its thread have no class of its own; nil where it does.
     static func refusal() async -> String? {
         guard let result = try? await run({ cln_use_spare_time() }), result < 0 else { return nil }
@@ -26,24 +19,29 @@ enum SpareTime {
             + "then restart"
     }
 
-    /// Does work that may block and take long.
+    /// Does work that may block and take long, on a thread of its own.
+    ///
+    /// That ends with it: a thread of this kind stays of this kind, one that waited for more work would need
+    /// time to end, and a process ends with its last thread.
     ///
     /// Threads are of the class of the one that makes them (sched(7)), and whoever resumes a task may make one: so
     /// that is left to a thread that is there.
     ///
-    /// - Throws: what the work throws; `CancellationError`.
+    /// - Throws: what the work throws.
     static func run<Value: Sendable>(
         _ work: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         let other = NIOThreadPool.singleton
+        let pool = NIOThreadPool(numberOfThreads: 1)
+        pool.start()
         return try await withCheckedThrowingContinuation { continuation in
-            pool.submit { state in
+            pool.submit { _ in
                 _ = cln_use_spare_time()
-                let result = Result<Value, any Error> {
-                    guard state == .active else { throw CancellationError() }
-                    return try work()
+                let result = Result { try work() }
+                other.submit { _ in
+                    pool.shutdownGracefully { _ in }
+                    continuation.resume(with: result)
                 }
-                other.submit { _ in continuation.resume(with: result) }
             }
         }
     }
