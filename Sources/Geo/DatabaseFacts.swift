@@ -73,7 +73,7 @@ extension DatabaseFacts {
 
 extension LocationDatabase {
     /// Looks the landmarks up; of an ASN database those count that are anybody's.
-    public var facts: DatabaseFacts {
+    func lookUpFacts() -> DatabaseFacts {
         let known = Landmark.all.indices.filter { index in
             let landmark = Landmark.all[index]
             return kind == .asn

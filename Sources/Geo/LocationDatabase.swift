@@ -6,6 +6,7 @@
 internal import CMaxMindDB
 public import DNSWire
 internal import Glibc
+internal import Synchronization
 
 /// An open database of the City, Country or ASN kind, any vendor's.
 ///
@@ -39,7 +40,8 @@ internal import Glibc
     /// The file itself, whatever its name leads to by now; for `isIntact`.
     private let descriptor: Int32
     private let mappedOctets: Int64
-    private let opened: FileState
+    private let opened: FileVersion
+    private let knownFacts = Mutex<DatabaseFacts?>(nil)
     let tree: SearchTree
     let data: DataSection
     /// Never written after `init`; the library's readers take it as const.
@@ -94,12 +96,22 @@ internal import Glibc
             unsafe handle.deallocate()
             throw error
         }
+        let facts = lookUpFacts()
+        knownFacts.withLock { $0 = facts }
+    }
+
+    /// What is known of it since it was opened, whatever was written into the file since.
+    public var facts: DatabaseFacts {
+        guard let facts = knownFacts.withLock({ $0 }) else {
+            preconditionFailure("`init` looks them up")
+        }
+        return facts
     }
 
     /// Opens the file and looks whether the library can be given it.
     ///
     /// - Returns: the descriptor, and the file as it was before anything of it was read.
-    private static func open(_ path: String) throws(GeoError) -> (Int32, FileState) {
+    private static func open(_ path: String) throws(GeoError) -> (Int32, FileVersion) {
         // Not to wait for a writer if it is a pipe.
         // Safe: the path lives through the call.
         let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -107,7 +119,7 @@ internal import Glibc
             throw GeoError(path: path, message(status: MMDB_FILE_OPEN_ERROR, systemError: errno))
         }
         let fault: GeoError
-        if let opened = FileState(descriptor), opened.isRegular {
+        if let opened = FileVersion(descriptor), opened.isRegular {
             if DatabaseMetadata.treeFits(descriptor, octets: Int(opened.octets)) != false {
                 return (descriptor, opened)
             }
@@ -121,7 +133,7 @@ internal import Glibc
 
     /// Has the library map the file, which takes a name alone: so it is seen to that it still leads there.
     private static func map(
-        _ path: String, _ opened: FileState
+        _ path: String, _ opened: FileVersion
     ) throws(GeoError) -> UnsafeMutablePointer<MMDB_s> {
         let handle = UnsafeMutablePointer<MMDB_s>.allocate(capacity: 1)
         // Safe: the path lives through the call, and the handle is only read if the call succeeded.
@@ -131,7 +143,7 @@ internal import Glibc
             unsafe handle.deallocate()
             throw GeoError(path: path, message(status: status, systemError: systemError))
         }
-        guard let mapped = FileState(path: path), mapped.isOfFile(of: opened) else {
+        guard let mapped = FileVersion(path), mapped.isOfFile(of: opened) else {
             // Safe: opened above and not used after.
             unsafe MMDB_close(handle)
             unsafe handle.deallocate()
@@ -172,14 +184,14 @@ internal import Glibc
     public var isIntact: Bool { state.map { $0.octets >= mappedOctets } ?? false }
 
     /// The file as it is now.
-    private var state: FileState? { FileState(descriptor) }
+    private var state: FileVersion? { FileVersion(descriptor) }
 
     /// Makes sure that all that was read of the file is of the version that was opened.
     func checkFile() throws(GeoError) {
         guard let state, state.octets >= mappedOctets else {
             throw GeoError(path: path, "was cut off while it was in use; \(Self.renaming)")
         }
-        guard state.hasContent(of: opened) else {
+        guard state == opened else {
             throw GeoError(path: path, "was written into while it was in use; \(Self.renaming)")
         }
     }

@@ -22,8 +22,6 @@ struct ZoneSetBuilder {
 
     /// Octets of names and records together: what a row can say.
     static let maximumArena = Int(Int32.max)
-    /// An eight-octet load may begin at the last octet of the last name.
-    private static let arenaPadding = 8
 
     private(set) var names: NameIndex
     let trees: [ZoneTree]
@@ -68,7 +66,7 @@ struct ZoneSetBuilder {
         builder.assignZones()
         builder.assignNodes()
         builder.checkFamilies(&diagnostics)
-        builder.tables.arena.reserveCapacity(octets + arenaPadding)
+        builder.tables.arena.reserveCapacity(octets)
         builder.tables.sets.reserveCapacity(trees.reduce(0) { $0 + $1.sets.count + 1 })
         builder.addNodes()
         builder.addSlots()
@@ -77,7 +75,6 @@ struct ZoneSetBuilder {
         let targets = AdditionalDataBuilder(names: builder.names, finalNode: builder.finalNode)
         builder.linkHints(targets, &diagnostics)
         targets.add(to: &builder.tables)
-        builder.tables.arena += [UInt8](repeating: 0, count: arenaPadding)
         return builder.tables
     }
 

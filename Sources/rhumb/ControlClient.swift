@@ -61,7 +61,8 @@ struct ControlClient {
             if count < 0, errno == EAGAIN, !hasWaited {
                 hasWaited = true
                 printError(
-                    "rhumb: \(path): no answer for \(Self.patience) s; waiting \(Self.longPatience) s more"
+                    "rhumb: \(path): no answer for \(durationText(Self.patience)); waiting "
+                        + "\(durationText(Self.longPatience)) more"
                 )
                 setTimeout(SO_RCVTIMEO, Self.longPatience, on: descriptor)
                 continue
@@ -73,14 +74,16 @@ struct ControlClient {
         throw StateError("\(path): the server has not answered; its log may say why")
     }
 
-    /// In seconds, until it is said that there is a wait: a server that works answers at once.
-    private static let patience = 2
+    /// Until it is said that there is a wait: a server that works answers at once.
+    private static let patience = Duration.seconds(2)
     /// And then: one that puts a word in force waits for its disk.
-    private static let longPatience = 28
+    private static let longPatience = Duration.seconds(28)
 
-    /// Has a call on a socket wait for no more than so many seconds.
-    private func setTimeout(_ option: Int32, _ seconds: Int, on descriptor: Int32) {
-        var time = timeval(tv_sec: seconds, tv_usec: 0)
+    /// Has a call on a socket wait for no longer.
+    ///
+    /// - Parameter duration: whole seconds.
+    private func setTimeout(_ option: Int32, _ duration: Duration, on descriptor: Int32) {
+        var time = timeval(tv_sec: Int(duration.components.seconds), tv_usec: 0)
         // Safe: the value outlives the call, which is given its size.
         _ = unsafe setsockopt(
             descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))

@@ -28,6 +28,18 @@ struct Databases {
     }
 }
 
+/// What was chosen, of which files, and files that are refused.
+struct ChosenDatabases {
+    var databases: Databases
+    var files: DatabaseFiles
+    var refused: DatabaseFiles?
+
+    func geography(_ overrides: LocationOverrides) -> Geography {
+        Geography(
+            database: databases.places, asnDatabase: databases.systems, overrides: overrides)
+    }
+}
+
 extension Loader {
     /// The database files that there are to choose from.
     func databaseFiles(_ settings: ServerSettings) -> DatabaseFiles {
@@ -42,11 +54,10 @@ extension Loader {
     /// whatever is wrong: the rest of a reload need not wait for a vendor. Where the settings name
     /// another place, that is what the user wants, and nothing is compared.
     ///
-    /// - Returns: what to use, the files it was chosen from, and files that are refused; nil with the reason
-    ///   among the diagnostics.
+    /// - Returns: what to use; nil with the reason among the diagnostics.
     func loadDatabases(
         _ settings: ServerSettings, after previous: Loaded?, _ diagnostics: inout Diagnostics
-    ) -> (chosen: Databases, files: DatabaseFiles, refused: DatabaseFiles?)? {
+    ) -> ChosenDatabases? {
         let place = path(settings.geo)
         if let position = settings.geoPosition, !place.hasSuffix(".mmdb"), !directoryExists(place) {
             diagnostics.error(
@@ -56,30 +67,41 @@ extension Loader {
         // Before they are opened: what changes meanwhile is found at the next look.
         let files = databaseFiles(settings)
         let previous = previous.flatMap { $0.databaseFiles.place == place ? $0 : nil }
-        let inForce = previous.map {
-            Databases(places: $0.geography.database, systems: $0.geography.asnDatabase)
-        }
-        if let previous, let inForce, previous.databaseFiles == files {
-            return (inForce, files, nil)
-        }
+        if let previous, previous.databaseFiles == files { return previous.databases }
         do throws(GeoError) {
             var chosen = try openDatabases(place, files)
-            guard let previous, let inForce else { return (chosen, files, nil) }
-            chosen.places = chosen.places.map { previous.sameFile($0, inForce.places, files) }
-            chosen.systems = chosen.systems.map { previous.sameFile($0, inForce.systems, files) }
-            if let objection = inForce.objection(to: chosen) { throw objection }
-            return (chosen, files, nil)
-        } catch {
-            let position = SourcePosition(file: error.path)
-            guard let previous, let inForce else {
-                diagnostics.error(at: position, error.message)
-                return nil
+            if let previous {
+                let inForce = previous.databases.databases
+                chosen.places = chosen.places.map { previous.sameFile($0, inForce.places, files) }
+                chosen.systems = chosen.systems.map {
+                    previous.sameFile($0, inForce.systems, files)
+                }
+                if let objection = inForce.objection(to: chosen) { throw objection }
             }
-            diagnostics.warning(
-                at: position,
-                "refused, and the database in force stays: \(error.message)")
-            return (inForce, previous.databaseFiles, files)
+            return ChosenDatabases(databases: chosen, files: files)
+        } catch {
+            return refuse(files, error, after: previous, &diagnostics)
         }
+    }
+
+    /// Reports what is wrong with files, and goes back to the databases in force, if they are of the same
+    /// place; nil if there are none.
+    func refuse(
+        _ files: DatabaseFiles, _ error: GeoError, after previous: Loaded?,
+        _ diagnostics: inout Diagnostics
+    ) -> ChosenDatabases? {
+        let position = SourcePosition(file: error.path)
+        guard let previous, previous.databaseFiles.place == files.place,
+            previous.databaseFiles != files
+        else {
+            diagnostics.error(at: position, error.message)
+            return nil
+        }
+        diagnostics.warning(
+            at: position, "refused, and the database in force stays: \(error.message)")
+        var databases = previous.databases
+        databases.refused = files
+        return databases
     }
 
     /// Opens the file that is meant, or the best of a directory, and a database of AS numbers beside it.
@@ -104,6 +126,13 @@ extension Loader {
 }
 
 extension Loaded {
+    fileprivate var databases: ChosenDatabases {
+        ChosenDatabases(
+            databases: Databases(
+                places: geography.database, systems: geography.asnDatabase),
+            files: databaseFiles)
+    }
+
     /// The database in force if the one that was opened is the same version of its file, so that what was
     /// compiled of it holds.
     fileprivate func sameFile(

@@ -138,19 +138,16 @@ struct Loader: Sendable {
             }
             return nil
         }
-        let geography = Geography(
-            database: databases.chosen.places, asnDatabase: databases.chosen.systems,
-            overrides: overrides)
         guard
-            let content = link(
-                zones, configuration, geography, answers, after: previous, &diagnostics)
+            let (content, geography, used) = link(
+                zones, configuration, databases, overrides, answers, after: previous, &diagnostics)
         else { return nil }
         var probes = ProbePlan(
             configuration, addresses: content.steering.addresses, monitors: monitors)
         probes.isolation = settings.isolation
         return Loaded(
             settings: settings, content: content, geography: geography, probes: probes,
-            answers: answers, databaseFiles: databases.files, refusedFiles: databases.refused)
+            answers: answers, databaseFiles: used.files, refusedFiles: used.refused)
     }
 
     /// Does the same with other databases alone: all else stays as it is in force, whatever the files
@@ -164,38 +161,50 @@ struct Loader: Sendable {
         defer { cln_trim_memory() }
         guard let databases = loadDatabases(previous.settings, after: previous, &diagnostics)
         else { return nil }
-        var loaded = previous
-        loaded.databaseFiles = databases.files
-        loaded.refusedFiles = databases.refused
-        loaded.geography = Geography(
-            database: databases.chosen.places, asnDatabase: databases.chosen.systems,
-            overrides: previous.geography.overrides)
-        guard !loaded.geography.isSame(as: previous.geography) else { return loaded }
-        let old = previous.content
-        guard
-            let content = link(
-                old.zones, old.steering.configuration, loaded.geography, previous.answers,
-                after: previous, &diagnostics)
-        else { return nil }
-        loaded.content = content
+        let (old, overrides) = (previous.content, previous.geography.overrides)
+        var (loaded, used) = (previous, databases)
+        if !databases.geography(overrides).isSame(as: previous.geography) {
+            guard
+                let (content, geography, compiled) = link(
+                    old.zones, old.steering.configuration, databases, overrides, previous.answers,
+                    after: previous, &diagnostics)
+            else { return nil }
+            used = compiled
+            if compiled.refused == nil { (loaded.content, loaded.geography) = (content, geography) }
+        }
+        loaded.databaseFiles = used.files
+        loaded.refusedFiles = used.refused
         return loaded
     }
 
     /// Compiles steering and links it to the zones; nil with the reasons among the diagnostics.
+    ///
+    /// - Returns: what came of it, and of which databases: of those in force where the others turn out to be
+    ///   damaged.
     private func link(
-        _ zones: ZoneSet, _ configuration: SteeringConfiguration, _ geography: Geography,
-        _ answers: AnswerSettings, after previous: Loaded?, _ diagnostics: inout Diagnostics
-    ) -> Content? {
-        do {
-            // A server that answers meanwhile has other use for its cores.
-            let steering = try Steering(
-                configuration, geography: geography, reusing: previous?.content.steering,
-                treesAtOnce: previous == nil ? Steering.treesAtOnce : 1)
-            return Content(
-                zones: zones, steering: steering, answers: answers, diagnostics: &diagnostics)
-        } catch {
-            diagnostics.error(at: SourcePosition(file: error.path), error.message)
-            return nil
+        _ zones: ZoneSet, _ configuration: SteeringConfiguration, _ databases: ChosenDatabases,
+        _ overrides: LocationOverrides, _ answers: AnswerSettings, after previous: Loaded?,
+        _ diagnostics: inout Diagnostics
+    ) -> (Content, Geography, ChosenDatabases)? {
+        var databases = databases
+        while true {
+            let geography = databases.geography(overrides)
+            do {
+                // A server that answers meanwhile has other use for its cores.
+                let steering = try Steering(
+                    configuration, geography: geography, reusing: previous?.content.steering,
+                    treesAtOnce: previous == nil ? Steering.treesAtOnce : 1)
+                let content = Content(
+                    zones: zones, steering: steering, answers: answers, diagnostics: &diagnostics)
+                return content.map { ($0, geography, databases) }
+            } catch {
+                // Where those in force don't compile either, nothing is left to go back to.
+                let fallback = databases.refused == nil ? previous : nil
+                guard
+                    let inForce = refuse(databases.files, error, after: fallback, &diagnostics)
+                else { return nil }
+                databases = inForce
+            }
         }
     }
 

@@ -21,6 +21,7 @@ struct Simulate: AsyncParsableCommand {
         discussion: """
             Every network of the geo database is sent through the decision that the server makes, and \
             counts by its addresses; or, with --clients, the rows of a file: ADDRESS[/LENGTH] [WEIGHT]. \
+            What follows a "#" or ";" there is a comment; "-" is standard input, and pipes are read. \
             With --down the pools that it names are down, with --degraded they are degraded, and what \
             moves is compared with all of them up; with --against it is compared with the files of another directory, the ones in force \
             say, and the same said of its pools. Nothing is probed.

@@ -17,7 +17,8 @@ struct Test: AsyncParsableCommand {
             while those that are named are down or degraded. \
             Where a draw decides, POOL|POOL names all that may come; servfail stands for that answer, \
             and several for pools that answer together. A pool's host may be named in place of the \
-            pool, as eu.lb.vendor.example. What follows a "#" or ";" is a comment.
+            pool, as eu.lb.vendor.example. What follows a "#" or ";" is a comment; \
+            "-" is standard input, and pipes are read.
 
                 www.example.com  133.11.0.0/16  tokyo
                 www.example.com  133.11.0.0/16  singapore  down=tokyo
